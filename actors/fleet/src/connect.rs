@@ -1,0 +1,80 @@
+//! TCP and TLS to a member, as awc wants them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_service::fn_service;
+use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
+use awc::http::Uri;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+
+use crate::access::Access;
+
+/// A member is dead when a connection, or its TLS handshake, takes longer (`reads.md`).
+pub const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+/// Idle connections are kept for less than the API server's own idle timeout of 90 s.
+const KEEP_ALIVE: Duration = Duration::from_mins(1);
+const LIFETIME: Duration = Duration::from_hours(1);
+/// A peer that acknowledges nothing for this long loses the connection.
+const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(20);
+
+/// A client whose connections all lead to one member; it belongs to the thread that made it.
+pub fn client(access: &Access) -> awc::Client {
+    let (host, port) = (access.host.clone(), access.port);
+    let dial = fn_service(move |info: ConnectInfo<Uri>| {
+        let host = host.clone();
+        async move {
+            let stream = dial(&host, port).await.map_err(ConnectError::Io)?;
+            Ok::<_, ConnectError>(Connection::new(info.request().clone(), stream))
+        }
+    });
+    let connector = awc::Connector::new()
+        .connector(dial)
+        .rustls_0_23(std::sync::Arc::clone(&access.tls))
+        .timeout(CONNECT_LIMIT)
+        .handshake_timeout(CONNECT_LIMIT)
+        // Admission counts in the Forwarder, over all workers.
+        .limit(0)
+        .conn_keep_alive(KEEP_ALIVE)
+        .conn_lifetime(LIFETIME);
+    awc::Client::builder()
+        .connector(connector)
+        .no_default_headers()
+        .disable_redirects()
+        .disable_timeout()
+        .finish()
+}
+
+async fn dial(host: &str, port: u16) -> std::io::Result<TcpStream> {
+    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
+    // A dead first address must leave time for the others.
+    let each = CONNECT_LIMIT / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
+    let mut last = std::io::Error::other("the name has no address");
+    for address in addresses {
+        match tokio::time::timeout(each, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                tune(&stream, UNACKNOWLEDGED_LIMIT)?;
+                return Ok(stream);
+            }
+            Ok(Err(error)) => last = error,
+            Err(_) => last = std::io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(last)
+}
+
+/// Sets what every socket of tenbin has: no delay, and an end when the other side is gone.
+///
+/// A peer that acknowledges nothing for `unacknowledged` loses the connection.
+pub fn tune(stream: &TcpStream, unacknowledged: Duration) -> std::io::Result<()> {
+    // awc leaves Nagle's algorithm on: a delayed acknowledgement costs 40 ms (runtime.md).
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(10))
+        .with_interval(Duration::from_secs(5))
+        .with_retries(2);
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(unacknowledged))
+}

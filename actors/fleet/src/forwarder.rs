@@ -1,0 +1,241 @@
+//! One actor a member: it admits requests, keeps the breaker, and probes a member that is in doubt.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use arc_swap::ArcSwap;
+use serde_json::json;
+use tenbin_kernel::{Clock, Drain, Lifeline, Observe};
+use tenbin_model::breaker::Breaker;
+use tenbin_model::ids::ClusterName;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tracing::{debug, info, warn};
+
+use crate::access::Access;
+use crate::connect;
+use crate::fault::Fault;
+use crate::health::Health;
+
+/// Requests and watches that one member may have in flight, over all workers.
+pub const MAX_IN_FLIGHT: usize = 2048;
+/// Forwarders end after the gateway and before the ledger.
+pub const DRAIN_ORDER: u8 = 20;
+/// Capacity of a forwarder's mailbox; when it is full the caller gets 429.
+pub const MAILBOX: usize = 1024;
+/// How long `/livez` on a fresh connection may take, credentials and connection included.
+const PROBE_LIMIT: Duration = Duration::from_secs(2);
+/// How often the breaker is asked whether a probe is due.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Asks whether a request may be sent now. When the mailbox is full, the caller answers 429.
+#[derive(Message)]
+#[rtype(result = "Result<Ticket, Fault>")]
+pub struct Admit;
+
+/// The right to have one request in flight; dropping it gives the place back.
+#[derive(Debug)]
+#[must_use]
+pub struct Ticket {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Tells how a request ended. When the mailbox is full it is dropped: the next one will tell.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub enum Outcome {
+    /// The member sent the head of an answer.
+    Answered,
+    /// No connection could be made.
+    Unreachable {
+        /// What was seen.
+        reason: String,
+    },
+}
+
+/// A request has waited too long: asks whether the member is alive.
+///
+/// The answer is that of one `/livez` on a fresh connection, shared by all who ask meanwhile.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub struct Doubt;
+
+/// Admission, breaker and probes of one member.
+pub struct Forwarder {
+    member: ClusterName,
+    access: Access,
+    health: Arc<ArcSwap<Health>>,
+    clock: Clock,
+    breaker: Breaker,
+    places: Arc<Semaphore>,
+    probe: Option<Vec<oneshot::Sender<bool>>>,
+    client: Option<awc::Client>,
+    _lifeline: Lifeline,
+}
+
+// === impl Forwarder ===
+
+impl Forwarder {
+    /// Makes the forwarder of `member`; it probes as soon as it starts.
+    pub fn new(
+        member: ClusterName,
+        access: Access,
+        health: Arc<ArcSwap<Health>>,
+        clock: Clock,
+        lifeline: Lifeline,
+    ) -> Self {
+        Self {
+            member,
+            access,
+            health,
+            clock,
+            breaker: Breaker::default(),
+            places: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
+            probe: None,
+            client: None,
+            _lifeline: lifeline,
+        }
+    }
+
+    fn answered(&mut self) {
+        self.breaker.succeeded();
+        if **self.health.load() != Health::Up {
+            info!(cluster = %self.member, "member answers");
+            self.health.store(Arc::new(Health::Up));
+        }
+    }
+
+    fn failed(&mut self, reason: String) {
+        self.breaker.failed(self.clock.elapsed(), reason.clone());
+        let since = match &**self.health.load() {
+            Health::Down { since, .. } => *since,
+            Health::Unknown | Health::Up => {
+                warn!(cluster = %self.member, %reason, "member is dead");
+                self.clock.now()
+            }
+        };
+        self.health.store(Arc::new(Health::Down { since, reason }));
+    }
+
+    fn start_probe(&mut self, ctx: &mut Context<Self>) {
+        let Some(client) = self.client.clone() else { return };
+        self.probe = Some(Vec::new());
+        let access = self.access.clone();
+        let probing = async move {
+            let probing = tokio::time::timeout(PROBE_LIMIT, probe(&client, &access));
+            probing.await.unwrap_or_else(|_| Err("silent".to_owned()))
+        };
+        ctx.spawn(probing.into_actor(self).map(|result, actor, _ctx| {
+            debug!(cluster = %actor.member, alive = result.is_ok(), "probe ended");
+            let alive = result.is_ok();
+            match result {
+                Ok(()) => actor.answered(),
+                Err(reason) => actor.failed(reason),
+            }
+            for waiter in actor.probe.take().into_iter().flatten() {
+                // A waiter that has left needs no answer.
+                waiter.send(alive).ok();
+            }
+        }));
+    }
+
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        if self.probe.is_none() && self.breaker.probe_due(self.clock.elapsed()) {
+            self.start_probe(ctx);
+        }
+        ctx.run_later(TICK, Self::tick);
+    }
+}
+
+impl Actor for Forwarder {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.client = Some(connect::client(&self.access));
+        self.start_probe(ctx);
+        self.tick(ctx);
+    }
+}
+
+impl Handler<Admit> for Forwarder {
+    type Result = Result<Ticket, Fault>;
+
+    fn handle(&mut self, _: Admit, _: &mut Self::Context) -> Self::Result {
+        if let Some((since, reason)) = self.breaker.open_for(self.clock.elapsed()) {
+            let (member, reason) = (self.member.clone(), reason.to_owned());
+            return Err(Fault::Down { member, since, reason });
+        }
+        Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map(|permit| Ticket { _permit: permit })
+            .map_err(|_| Fault::Overloaded { member: self.member.clone() })
+    }
+}
+
+impl Handler<Outcome> for Forwarder {
+    type Result = ();
+
+    fn handle(&mut self, outcome: Outcome, _: &mut Self::Context) {
+        match outcome {
+            Outcome::Answered => self.answered(),
+            Outcome::Unreachable { reason } => self.failed(reason),
+        }
+    }
+}
+
+impl Handler<Doubt> for Forwarder {
+    type Result = ResponseFuture<bool>;
+
+    fn handle(&mut self, _: Doubt, ctx: &mut Self::Context) -> Self::Result {
+        if self.probe.is_none() {
+            self.start_probe(ctx);
+        }
+        let (sender, receiver) = oneshot::channel();
+        // Bounded: whoever doubts holds a ticket.
+        if let Some(waiters) = &mut self.probe {
+            waiters.push(sender);
+        }
+        Box::pin(async move { receiver.await.unwrap_or(false) })
+    }
+}
+
+impl Handler<Observe> for Forwarder {
+    type Result = MessageResult<Observe>;
+
+    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Self::Result {
+        let health = match &**self.health.load() {
+            Health::Unknown => json!("unknown"),
+            Health::Up => json!("up"),
+            Health::Down { since, reason } => json!({"down_since": since, "reason": reason}),
+        };
+        MessageResult(json!({
+            "cluster": self.member.as_str(),
+            "health": health,
+            "in_flight": MAX_IN_FLIGHT.saturating_sub(self.places.available_permits()),
+        }))
+    }
+}
+
+impl Handler<Drain> for Forwarder {
+    type Result = ();
+
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) {}
+}
+
+/// Asks `/livez` on a connection of its own; `Err` says what was seen instead of a living server.
+async fn probe(client: &awc::Client, access: &Access) -> Result<(), String> {
+    let authorization =
+        access.credentials.authorization().await.map_err(|error| error.to_string())?;
+    // `force_close` keeps the pool empty, so that each probe dials anew.
+    let mut request = client.get(format!("{}/livez", access.base)).force_close();
+    if let Some(value) = authorization {
+        request = request.insert_header(("authorization", value.as_bytes()));
+    }
+    match request.send().await {
+        Err(error) => Err(error.to_string()),
+        Ok(answer) if answer.status().is_server_error() => {
+            Err(format!("/livez answers {}", answer.status().as_u16()))
+        }
+        Ok(_) => Ok(()),
+    }
+}

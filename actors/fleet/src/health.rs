@@ -1,0 +1,19 @@
+//! What is known of a member's life.
+
+use jiff::Timestamp;
+
+/// Whether a member can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// Not asked yet.
+    Unknown,
+    /// It answered the last time.
+    Up,
+    /// It is dead by facts; nobody waits for it.
+    Down {
+        /// Since when.
+        since: Timestamp,
+        /// The fact.
+        reason: String,
+    },
+}

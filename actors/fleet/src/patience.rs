@@ -1,0 +1,54 @@
+//! How long a member that says nothing is waited for (`reads.md`, Dead).
+
+use std::time::Duration;
+
+use tenbin_kernel::Slot;
+
+use crate::forwarder::{Doubt, Forwarder};
+
+/// How long the forwarder may take to tell whether a member lives; longer than its probe.
+const DOUBT_LIMIT: Duration = Duration::from_secs(3);
+
+/// The patience of one request.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// After this silence, and each further one, the member must show that it lives.
+    pub silence: Duration,
+    /// After this silence it has failed although it lives; `None` for streams that may be silent
+    /// for as long as they like.
+    pub limit: Option<Duration>,
+}
+
+// === impl Patience ===
+
+impl Patience {
+    /// Resolves when a silence that begins now has lasted too long; tells why.
+    ///
+    /// Cancellation safe: dropped when the member speaks.
+    pub(crate) async fn ends(self, forwarder: &Slot<Forwarder>) -> String {
+        let dying = async {
+            loop {
+                tokio::time::sleep(self.silence).await;
+                if !is_alive(forwarder).await {
+                    return;
+                }
+            }
+        };
+        let Some(limit) = self.limit else {
+            dying.await;
+            return DEAD.to_owned();
+        };
+        match tokio::time::timeout(limit, dying).await {
+            Ok(()) => DEAD.to_owned(),
+            Err(_) => format!("silent for {} s", limit.as_secs()),
+        }
+    }
+}
+
+const DEAD: &str = "silent, and /livez is silent too";
+
+/// Whether the member gives a sign of life on a fresh connection.
+async fn is_alive(forwarder: &Slot<Forwarder>) -> bool {
+    // Nobody to ask, as when the member is reached otherwise by now, is no fact against it.
+    forwarder.ask(Doubt, DOUBT_LIMIT).await.unwrap_or(true)
+}
