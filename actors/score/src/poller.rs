@@ -1,0 +1,186 @@
+//! Asks one source for samples, one at a time.
+
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, SpawnHandle, WrapFuture,
+};
+use futures_util::future::BoxFuture;
+use serde_json::json;
+use tenbin_kernel::{Clock, Drain, Lifeline, Observe, Slot};
+use tenbin_model::ids::ClusterName;
+use tenbin_model::score::Sample;
+use tracing::{debug, info, warn};
+
+use crate::scorer::{Sampled, Scorer};
+
+mod stated;
+
+pub use stated::{Probe, StatedSource};
+
+/// The longest that one poll may take, where the interval is not shorter.
+const LONGEST_POLL: Duration = Duration::from_secs(10);
+
+/// Where samples of one member come from.
+pub trait Source: Send + 'static {
+    /// Takes one sample. The future may be dropped at any time.
+    fn sample(&self) -> BoxFuture<'static, Result<Sample, PollError>>;
+}
+
+/// Why a poll brought no sample.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PollError {
+    /// The member or its sensors do not answer.
+    #[error("no answer: {0}")]
+    NoAnswer(String),
+    /// The poll took longer than it may.
+    #[error("no answer within {0:?}")]
+    Deadline(Duration),
+}
+
+/// Owns one source, and asks it as long as it lives: at once, then an interval after each answer.
+pub struct Poller {
+    cluster: ClusterName,
+    source: Box<dyn Source>,
+    interval: Duration,
+    scorer: Slot<Scorer>,
+    clock: Clock,
+    phase: Phase,
+    /// Whether the last poll succeeded; `None` before the first.
+    healthy: Option<bool>,
+    counts: Counts,
+    _lifeline: Lifeline,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// One poll is outstanding, never more.
+    Polling(SpawnHandle),
+    Waiting(SpawnHandle),
+    Drained,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    samples: u64,
+    failures: u64,
+    dropped: u64,
+}
+
+// === impl Poller ===
+
+impl Poller {
+    /// Asks `source` for samples of `cluster` and sends them to `scorer`.
+    pub fn new(
+        cluster: ClusterName,
+        source: Box<dyn Source>,
+        interval: Duration,
+        scorer: Slot<Scorer>,
+        clock: Clock,
+        lifeline: Lifeline,
+    ) -> Self {
+        Self {
+            cluster,
+            source,
+            interval,
+            scorer,
+            clock,
+            phase: Phase::Drained,
+            healthy: None,
+            counts: Counts::default(),
+            _lifeline: lifeline,
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<Self>) {
+        let deadline = self.interval.min(LONGEST_POLL);
+        let (sample, clock) = (self.source.sample(), self.clock.clone());
+        let bounded = async move {
+            tokio::select! {
+                biased;
+                sample = sample => sample,
+                () = clock.sleep(deadline) => Err(PollError::Deadline(deadline)),
+            }
+        };
+        let poll = bounded.into_actor(self).map(|result, this, context| {
+            this.polled(result);
+            this.wait(context);
+        });
+        self.phase = Phase::Polling(context.spawn(poll));
+    }
+
+    /// An interval after the answer, not after the question: a stalled thread makes no burst.
+    fn wait(&mut self, context: &mut Context<Self>) {
+        let (clock, interval) = (self.clock.clone(), self.interval);
+        let wait = async move { clock.sleep(interval).await }
+            .into_actor(self)
+            .map(|(), this, context| this.poll(context));
+        self.phase = Phase::Waiting(context.spawn(wait));
+    }
+
+    fn polled(&mut self, result: Result<Sample, PollError>) {
+        let healthy = result.is_ok();
+        match result {
+            Ok(sample) => self.deliver(sample),
+            Err(error) => {
+                self.counts.failures += 1;
+                // Once for each change, not for each poll.
+                if self.healthy != Some(false) {
+                    warn!(cluster = %self.cluster, %error, "score cannot be sampled");
+                }
+            }
+        }
+        if healthy && self.healthy == Some(false) {
+            info!(cluster = %self.cluster, "score is sampled again");
+        }
+        self.healthy = Some(healthy);
+    }
+
+    fn deliver(&mut self, sample: Sample) {
+        self.counts.samples += 1;
+        let sampled = Sampled { cluster: self.cluster.clone(), sample };
+        if let Err(error) = self.scorer.tell(sampled) {
+            self.counts.dropped += 1;
+            debug!(cluster = %self.cluster, %error, "sample dropped");
+        }
+    }
+}
+
+impl Actor for Poller {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        self.poll(context);
+    }
+}
+
+impl Handler<Observe> for Poller {
+    type Result = MessageResult<Observe>;
+
+    fn handle(&mut self, _: Observe, _context: &mut Context<Self>) -> Self::Result {
+        MessageResult(json!({
+            "cluster": self.cluster,
+            "interval_seconds": self.interval.as_secs_f64(),
+            "healthy": self.healthy,
+            "samples": self.counts.samples,
+            "failures": self.counts.failures,
+            "samples_dropped": self.counts.dropped,
+        }))
+    }
+}
+
+impl Handler<Drain> for Poller {
+    type Result = ();
+
+    fn handle(&mut self, _: Drain, context: &mut Context<Self>) {
+        match std::mem::replace(&mut self.phase, Phase::Drained) {
+            Phase::Polling(handle) | Phase::Waiting(handle) => {
+                context.cancel_future(handle);
+            }
+            Phase::Drained => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
