@@ -1,0 +1,180 @@
+//! What is known of a request once its caller is.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
+use actix_http::{Method, Payload, Request};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use tenbin_fleet::lane::{Call, PROMPT, READ_LIMIT, STREAM, WRITE_LIMIT};
+use tenbin_fleet::member::Member;
+use tenbin_fleet::patience::Patience;
+use tenbin_model::body::MAX_BODY;
+use tenbin_model::identity::{Caller, Passage};
+use tenbin_model::request::headers::{self, Connection};
+use tenbin_model::request::query::Query;
+use tenbin_model::request::selector::member_filter;
+use tenbin_model::request::versions::{BareMeans, in_words_of};
+use tenbin_model::status::{Reason, Status};
+
+use crate::router::RouteTable;
+use crate::worker::Worker;
+
+/// How long a client may take to send a body.
+const BODY_LIMIT: Duration = Duration::from_mins(1);
+
+/// One request of a known caller.
+#[derive(Clone)]
+pub(crate) struct Asked {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) table: Arc<RouteTable>,
+    pub(crate) caller: Caller,
+    pub(crate) method: Method,
+    /// The raw path.
+    pub(crate) path: String,
+    /// The raw query, without `?`.
+    pub(crate) query: String,
+    /// The headers as the client sent them.
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+// === impl Asked ===
+
+impl Asked {
+    /// The value of a header as text.
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// What the client accepts, its header lines joined.
+    pub(crate) fn accept(&self) -> Option<String> {
+        let lines: Vec<&str> =
+            self.headers.get_all(ACCEPT).filter_map(|value| value.to_str().ok()).collect();
+        (!lines.is_empty()).then(|| lines.join(","))
+    }
+
+    /// The query, read.
+    pub(crate) fn parsed_query(&self) -> Result<Query, Status> {
+        Query::parse(&self.query)
+    }
+
+    /// The headers with which the caller goes to `member`; 403 where it may not.
+    pub(crate) fn passage(&self, member: &Member) -> Result<HeaderMap, Status> {
+        let crossing = self.table.crossing.as_ref();
+        let caller = match crossing.map(|crossing| crossing.to(&self.caller, &member.name)) {
+            Some(Passage::As(caller)) => caller,
+            None => return Err(Status::new(Reason::ServiceUnavailable, "own is not known yet")),
+            Some(Passage::Refused { reason }) => {
+                let message = format!("{}: {reason}", member.name);
+                return Err(Status::new(Reason::Forbidden, message));
+            }
+        };
+        let connection =
+            Connection::named(self.headers.get_all("connection").map(HeaderValue::as_bytes));
+        let mut passed = HeaderMap::new();
+        for (name, value) in &self.headers {
+            if let Some(value) = headers::to_upstream(name.as_str(), value.as_bytes(), &connection)
+                && let Ok(value) = HeaderValue::from_bytes(&value)
+            {
+                passed.append(name.clone(), value);
+            }
+        }
+        for (name, value) in caller.impersonation_headers() {
+            let (Ok(name), Ok(value)) = (
+                HeaderName::from_bytes(name.as_bytes()),
+                HeaderValue::from_bytes(value.as_bytes()),
+            ) else {
+                // The identity must go whole or not at all.
+                return Err(Status::new(Reason::Forbidden, "the caller's name fits no header"));
+            };
+            passed.append(name, value);
+        }
+        Ok(passed)
+    }
+
+    /// A request of the caller to `member`, otherwise as the client sent it.
+    pub(crate) fn call(&self, member: &Member, path_and_query: String) -> Result<Call, Status> {
+        let reads = self.method == Method::GET || self.method == Method::HEAD;
+        Ok(Call {
+            method: self.method.clone(),
+            path_and_query,
+            headers: self.passage(member)?,
+            body: self.body.clone(),
+            first_byte: if reads { READ_LIMIT } else { WRITE_LIMIT },
+            patience: PROMPT,
+        })
+    }
+
+    /// A GET of the caller to `member`, answered in JSON as `accept` has it, uncompressed.
+    pub(crate) fn get(
+        &self,
+        member: &Member,
+        path_and_query: String,
+        accept: &str,
+    ) -> Result<Call, Status> {
+        let mut headers = self.passage(member)?;
+        let accept = HeaderValue::from_str(accept)
+            .map_err(|_| Status::new(Reason::NotAcceptable, "Accept cannot be passed on"))?;
+        headers.insert(ACCEPT, accept);
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        Ok(Call {
+            method: Method::GET,
+            path_and_query,
+            headers,
+            body: Bytes::new(),
+            first_byte: READ_LIMIT,
+            patience: PROMPT,
+        })
+    }
+
+    /// The query of a watch in the words of the one member that it goes to.
+    pub(crate) fn watch_query(&self, member: &Member) -> Result<String, Status> {
+        let mut query = self.parsed_query()?;
+        drop(member_filter(&mut query)?);
+        in_words_of(&mut query, &self.table.fleet.space, &member.name, BareMeans::Its)?;
+        Ok(query.to_string())
+    }
+
+    /// Whether the answer may be silent for long without being dead.
+    pub(crate) fn is_stream(&self) -> bool {
+        Query::parse(&self.query).is_ok_and(|query| query.watches() || query.is_set("follow"))
+            || self.path.contains("/watch/")
+    }
+
+    /// How long the body of a passed answer may be silent.
+    pub(crate) fn patience(&self) -> Patience {
+        if self.is_stream() { STREAM } else { PROMPT }
+    }
+}
+
+/// Path and query as they go upstream.
+pub(crate) fn target(path: &str, query: &str) -> String {
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
+/// Reads the body of a request, at most as many bytes as an API server takes.
+pub(crate) async fn body(request: &mut Request) -> Result<Bytes, Status> {
+    let payload = request.take_payload();
+    match tokio::time::timeout(BODY_LIMIT, collect(payload)).await {
+        Ok(collected) => collected,
+        Err(_) => Err(Status::new(Reason::Timeout, "the body did not come in time")),
+    }
+}
+
+async fn collect(mut payload: Payload) -> Result<Bytes, Status> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| {
+            Status::new(Reason::BadRequest, format!("the body cannot be read: {error}"))
+        })?;
+        if body.len() + chunk.len() > MAX_BODY {
+            let message = format!("Request entity too large: limit is {MAX_BODY}");
+            return Err(Status::new(Reason::RequestEntityTooLarge, message));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}

@@ -1,0 +1,98 @@
+//! One request, from its head to its audit line.
+
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_http::body::BoxBody;
+use actix_http::header::UPGRADE;
+use actix_http::{HttpMessage as _, Request, Response};
+use tenbin_model::identity::Caller;
+use tenbin_model::request::classify::{Head, classify};
+use tenbin_model::request::path::Object;
+use tenbin_model::request::route::{Route, route};
+use tenbin_model::status::{Reason, Status};
+
+use crate::asked::{self, Asked};
+use crate::audit::Audit;
+use crate::respond::Answered;
+use crate::router::RouteTable;
+use crate::worker::Worker;
+use crate::{authenticate, find, lists, pass, read_one, respond, write};
+
+/// Answers one request; never fails, since each failure is an answer.
+pub(crate) async fn handle(
+    worker: Rc<Worker>,
+    mut request: Request,
+) -> Result<Response<BoxBody>, Infallible> {
+    let table = worker.table();
+    let mut audit = Audit::begin(&worker.shared.clock, &request);
+    let answered = match authenticate::caller_of(&worker, &table, &request).await {
+        Ok(caller) => {
+            caller.user().clone_into(&mut audit.user);
+            answer(worker, table, &mut request, caller).await
+        }
+        Err(status) => Err(status),
+    };
+    let response = answered.unwrap_or_else(|status| respond::status(&status));
+    audit.code = Some(response.status().as_u16());
+    Ok(response)
+}
+
+async fn answer(
+    worker: Rc<Worker>,
+    table: Arc<RouteTable>,
+    request: &mut Request,
+    caller: Caller,
+) -> Answered {
+    let (path, query) =
+        (request.path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
+    let head = Head { method: request.method().as_str(), path: &path, query: &query };
+    let class = classify(&head)?;
+    if request.headers().keys().any(|name| name.as_str().starts_with("impersonate-")) {
+        // Passing over them would let `--as` act with all of the caller's own rights.
+        return Err(Status::new(Reason::Forbidden, "impersonation is not possible through tenbin"));
+    }
+    if request.headers().contains_key(UPGRADE) {
+        // The body of such a request has no end: it must not be waited for.
+        let message = "exec, attach and port-forward do not pass through tenbin yet: use the kubeconfig of the member that has the pod";
+        return Err(Status::new(Reason::BadRequest, message));
+    }
+    let body = asked::body(request).await?;
+    let asked = Asked {
+        worker,
+        caller,
+        method: request.method().clone(),
+        headers: request.headers().clone(),
+        path,
+        query,
+        body,
+        table,
+    };
+    let route = route(class, &asked.table.rules.policy);
+    dispatch(asked, route).await
+}
+
+async fn dispatch(asked: Asked, route: Route) -> Answered {
+    match route {
+        Route::Own | Route::Discovery | Route::PassToServing { .. } => pass::to_own(&asked).await,
+        Route::Member { name, rest } => pass::to_named(&asked, &name, &rest).await,
+        Route::MergeList { collection, class } => lists::list(asked, &collection, class).await,
+        Route::ReadOne { object, class } => read_one::read(&asked, &object, class).await,
+        Route::ReadScale { object } => read_one::scale(&asked, &object).await,
+        Route::WatchOwn { .. } => pass::watch_own(&asked).await,
+        Route::WatchMember { object } => find::watch(&asked, &object).await,
+        Route::FindThenPass { object } => found(&asked, &object).await,
+        Route::SplitWrite(split) => write::split(asked, split).await,
+        Route::ReplicateWrite(replicate) => write::replicate(asked, replicate).await,
+        Route::DeleteEverywhere { object } => write::delete(asked, object).await,
+        Route::DeleteCollectionEverywhere { collection } => {
+            write::delete_collection(asked, collection).await
+        }
+    }
+}
+
+async fn found(asked: &Asked, object: &Object) -> Answered {
+    let member = find::holder(asked, object).await?;
+    pass::to(asked, &member, &asked.path, &asked.query).await
+}

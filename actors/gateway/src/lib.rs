@@ -1,0 +1,36 @@
+//! The users port and the admin pages.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`accept`] | TCP, TLS, the first head, HTTP/1.1 |
+//! | [`tls`], `peek` | what a connection is made of |
+//! | `authenticate`, `tokens` | who asks |
+//! | [`router`] | the actor that publishes where requests go |
+//! | `handler` | one request, from its head to its audit line |
+//! | `audit` | the line that every request leaves |
+//! | `asked` | what is known of a request once it is authenticated |
+//! | `pass`, `find` | one member's answer, passed through |
+//! | `lists`, `pump` | the members' lists, merged while they arrive |
+//! | `read_one` | one object, folded where it is managed |
+//! | `write` | users' writes, handed to the writes crate |
+//! | `respond` | answers that tenbin makes itself |
+//! | [`admin`] | scores, health, actors, metrics |
+
+pub mod accept;
+pub mod admin;
+mod asked;
+mod audit;
+mod authenticate;
+mod find;
+mod handler;
+mod lists;
+mod pass;
+mod peek;
+mod pump;
+mod read_one;
+mod respond;
+pub mod router;
+pub mod tls;
+mod tokens;
+pub mod worker;
+mod write;

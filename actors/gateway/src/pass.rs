@@ -1,0 +1,121 @@
+//! One member's answer, passed through.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::Method;
+use actix_http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use tenbin_fleet::answer::{Answer, AnswerBody};
+use tenbin_fleet::fault::Fault;
+use tenbin_fleet::member::Member;
+use tenbin_model::body::strip_state;
+use tenbin_model::ids::ClusterName;
+use tenbin_model::request::headers::{self, Connection};
+use tenbin_model::status::{Reason, Status};
+use tokio_util::sync::CancellationToken;
+
+use crate::asked::{Asked, target};
+use crate::respond::{self, Answered};
+
+/// How long a stream may take to the end of an event when the daemon drains.
+const EVENT_LIMIT: Duration = Duration::from_secs(1);
+
+/// Passes the request to own as it came.
+pub(crate) async fn to_own(asked: &Asked) -> Answered {
+    let own = own(asked)?;
+    to(asked, &own, &asked.path, &asked.query).await
+}
+
+/// Passes the request to the member of a name, whose own API `rest` belongs to.
+pub(crate) async fn to_named(asked: &Asked, name: &ClusterName, rest: &str) -> Answered {
+    let member = asked.table.fleet.get(name.as_str()).ok_or_else(|| {
+        Status::new(Reason::NotFound, format!("the fleet has no member {:?}", name.as_str()))
+    })?;
+    to(asked, member, rest, &asked.query).await
+}
+
+/// Passes a watch of a collection to own, and says that it shows no more than that.
+pub(crate) async fn watch_own(asked: &Asked) -> Answered {
+    let own = own(asked)?;
+    let query = asked.watch_query(&own)?;
+    let mut response = to(asked, &own, &asked.path, &query).await?;
+    if asked.table.fleet.members().len() > 1 {
+        let text = format!("this watch shows {} alone: merged watches are not there yet", own.name);
+        respond::warn(&mut response, [&text]);
+    }
+    Ok(response)
+}
+
+/// Passes the request to `member` and streams its answer.
+pub(crate) async fn to(asked: &Asked, member: &Arc<Member>, path: &str, query: &str) -> Answered {
+    let mut call = asked.call(member, target(path, query))?;
+    call.patience = asked.patience();
+    if let Some(body) = strip_state(asked.header(&actix_http::header::CONTENT_TYPE), &call.body) {
+        call.body = body;
+    }
+    // What the client can decode, the member may send: the bytes pass untouched.
+    if let Some(value) = asked.headers.get(ACCEPT_ENCODING) {
+        call.headers.insert(ACCEPT_ENCODING, value.clone());
+    }
+    let answer = asked.worker.lanes.send(member, call).await.map_err(|fault| fault.to_status())?;
+    let headers = passed_headers(&answer);
+    let Answer { status, body, .. } = answer;
+    if asked.method == Method::HEAD {
+        return Ok(respond::head(status.as_u16(), headers));
+    }
+    let draining = asked.is_stream().then(|| asked.worker.shared.draining.clone());
+    Ok(respond::stream(status.as_u16(), headers, drained(body, draining)))
+}
+
+/// The headers of a member's answer that the client gets.
+pub(crate) fn passed_headers(answer: &Answer) -> HeaderMap {
+    let connection =
+        Connection::named(answer.headers.get_all("connection").map(HeaderValue::as_bytes));
+    let mut passed = HeaderMap::new();
+    for (name, value) in &answer.headers {
+        if headers::to_client(name.as_str(), &connection) {
+            passed.append(name.clone(), value.clone());
+        }
+    }
+    passed
+}
+
+/// Own, or 503 before the registry has spoken.
+pub(crate) fn own(asked: &Asked) -> Result<Arc<Member>, Status> {
+    asked.table.fleet.own().cloned().ok_or_else(|| {
+        Status::new(Reason::ServiceUnavailable, "the fleet is not known yet").retry_after(1)
+    })
+}
+
+/// The chunks of a body; when the daemon drains, a stream ends behind its last whole event.
+///
+/// One that does not come to the end of an event in time is cut.
+fn drained(
+    body: AnswerBody,
+    draining: Option<CancellationToken>,
+) -> impl Stream<Item = Result<Bytes, Fault>> {
+    stream::try_unfold((body, draining, true), |(mut body, draining, at_event_end)| async move {
+        let next = match &draining {
+            Some(token) => tokio::select! {
+                biased;
+                () = token.cancelled() => {
+                    if at_event_end {
+                        return Ok(None);
+                    }
+                    tokio::time::timeout(EVENT_LIMIT, body.next()).await.map_err(|_| cut(&body))?
+                }
+                next = body.next() => next,
+            },
+            None => body.next().await,
+        };
+        let Some(chunk) = next? else { return Ok(None) };
+        let at_event_end = chunk.last() == Some(&b'\n');
+        Ok(Some((chunk, (body, draining, at_event_end))))
+    })
+}
+
+fn cut(body: &AnswerBody) -> Fault {
+    Fault::Lost { member: body.member().clone(), reason: "the daemon ends".to_owned() }
+}

@@ -1,0 +1,159 @@
+//! One object: folded where it is managed, else the first member's that has it.
+
+use std::sync::Arc;
+
+use actix_http::Response;
+use actix_http::body::BoxBody;
+use bytes::Bytes;
+use futures_util::future::join_all;
+use serde_json::Value;
+use tenbin_fleet::answer::Answer;
+use tenbin_fleet::fault::Fault;
+use tenbin_fleet::member::Member;
+use tenbin_model::fold::{self, Copy};
+use tenbin_model::list::IncludeObject;
+use tenbin_model::request::accept::{AnswerForm, negotiate};
+use tenbin_model::request::kinds::WriteClass;
+use tenbin_model::request::path::Object;
+use tenbin_model::status::Status;
+
+use crate::asked::{Asked, target};
+use crate::pass;
+use crate::respond::{self, Answered};
+
+mod copies;
+
+use copies::{Copies, unreadable};
+
+/// The largest object that is read.
+const LIMIT: usize = 16 * 1024 * 1024;
+
+/// One member's word on the object.
+struct Word {
+    member: Arc<Member>,
+    said: Said,
+}
+
+enum Said {
+    Object(Bytes),
+    /// Any other answer, to be passed on if nobody has the object.
+    Not(u16, Bytes),
+    Silent(Fault),
+}
+
+/// Answers a GET of one object.
+pub(crate) async fn read(asked: &Asked, object: &Object, class: WriteClass) -> Answered {
+    let accepted = negotiate(asked.accept().as_deref())?;
+    let is_table = matches!(accepted.form, AnswerForm::Table(_));
+    let mut query = asked.parsed_query()?;
+    let include_object = query.include_object()?;
+    if is_table && include_object == IncludeObject::None {
+        query.set("includeObject", "Metadata");
+    }
+    let path = target(&object.path(), &query.to_string());
+    let fold = class.fold();
+    let words = words(asked, &path, &accepted.upstream, fold.is_some()).await?;
+    let (copies, mut warnings) = sort(&words);
+    if fold.is_some() {
+        warnings.extend(copies.namesakes(&asked.table));
+    }
+    let mut response = if copies.objects.is_empty() {
+        nobody(&words)
+    } else if is_table {
+        respond::json(200, copies.table(&asked.table, fold, include_object)?)
+    } else {
+        respond::json(200, copies.plain(&asked.table, fold)?)
+    };
+    respond::warn(&mut response, &warnings);
+    Ok(response)
+}
+
+/// Answers a GET of `/scale`.
+pub(crate) async fn scale(asked: &Asked, object: &Object) -> Answered {
+    let path = target(&object.whole().path(), "");
+    let whole = words(asked, &path, "application/json", true).await?;
+    let (copies, warnings) = sort(&whole);
+    let Some((home, total)) = copies.home(&asked.table) else {
+        let member = crate::find::holder(asked, object).await?;
+        return pass::to(asked, &member, &asked.path, &asked.query).await;
+    };
+    let scales = words(asked, &target(&asked.path, &asked.query), "application/json", true).await?;
+    let (scales, _) = sort(&scales);
+    let scales = scales.objects.into_iter().filter_map(|(member, body)| {
+        Some(Copy { member, object: serde_json::from_slice(&body).ok()? })
+    });
+    let space = &asked.table.fleet.space;
+    let folded = fold::fold_scale(&home, total, scales.collect(), space).ok_or_else(unreadable)?;
+    let mut response = respond::json(200, folded.to_string());
+    respond::warn(&mut response, &warnings);
+    Ok(response)
+}
+
+/// Asks own, and the others too where own lacks the object or all copies are wanted.
+async fn words(asked: &Asked, path: &str, accept: &str, all: bool) -> Result<Vec<Word>, Status> {
+    let own = pass::own(asked)?;
+    let others = asked.table.fleet.members().get(1..).unwrap_or_default();
+    let rest = || join_all(others.iter().map(|member| word(asked, member, path, accept)));
+    if all {
+        let (first, rest) =
+            futures_util::future::join(word(asked, &own, path, accept), rest()).await;
+        return Ok(std::iter::once(first).chain(rest).collect());
+    }
+    let first = word(asked, &own, path, accept).await;
+    if matches!(first.said, Said::Object(_)) {
+        return Ok(vec![first]);
+    }
+    Ok(std::iter::once(first).chain(rest().await).collect())
+}
+
+async fn word(asked: &Asked, member: &Arc<Member>, path: &str, accept: &str) -> Word {
+    let said = match asked.get(member, path.to_owned(), accept) {
+        Ok(call) => match asked.worker.lanes.send(member, call).await {
+            Ok(answer) => said(answer).await,
+            Err(fault) => Said::Silent(fault),
+        },
+        Err(status) => Said::Not(status.code, Bytes::from(status.to_json())),
+    };
+    Word { member: Arc::clone(member), said }
+}
+
+async fn said(answer: Answer) -> Said {
+    let code = answer.status.as_u16();
+    match answer.whole(LIMIT).await {
+        Ok(body) if (200..=299).contains(&code) => Said::Object(body),
+        Ok(body) => Said::Not(code, body),
+        Err(fault) => Said::Silent(fault),
+    }
+}
+
+/// The copies that came, and what is to be said of the members that brought none.
+fn sort(words: &[Word]) -> (Copies, Vec<String>) {
+    let (mut copies, mut warnings) = (Copies::default(), Vec::new());
+    for word in words {
+        let name = &word.member.name;
+        match &word.said {
+            Said::Object(body) => copies.objects.push((name.clone(), body.clone())),
+            Said::Not(404, _) => copies.lacking.push(name.clone()),
+            Said::Not(403, body) => warnings.push(format!("left out: {name}: {}", message(body))),
+            Said::Not(_, _) => {}
+            Said::Silent(fault) => warnings.push(fault.to_string()),
+        }
+    }
+    (copies, warnings)
+}
+
+/// What own says where no member shows the object; where own is dead, nobody can tell.
+fn nobody(words: &[Word]) -> Response<BoxBody> {
+    match words.first().map(|word| &word.said) {
+        Some(Said::Not(code, body)) => respond::json(*code, body.clone()),
+        Some(Said::Silent(fault)) => respond::status(&fault.to_status()),
+        Some(Said::Object(_)) | None => respond::status(&unreadable()),
+    }
+}
+
+fn message(body: &Bytes) -> String {
+    serde_json::from_slice::<Value>(body)
+        .ok()
+        .and_then(|status| Some(status.get("message")?.as_str()?.to_owned()))
+        .unwrap_or_else(|| "refused without a reason".to_owned())
+}
