@@ -1,0 +1,69 @@
+//! SIGHUP: a bad file changes nothing, a good one what can change while the daemon runs.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tenbin_fleet::registry::Enrol;
+use tenbin_gateway::router::{Rule, Rules};
+use tenbin_model::config::Config;
+use tracing::{info, warn};
+
+use crate::boot::Tree;
+use crate::{cli, wiring};
+
+const ENROL_LIMIT: Duration = Duration::from_secs(30);
+const ASK_LIMIT: Duration = Duration::from_secs(5);
+
+/// Reads the file again and applies it; `current` is then what is in force.
+///
+/// Cancelled, it leaves each part with its old or its new configuration.
+pub(crate) async fn reload(tree: &mut Tree, path: &Path, current: &mut Config) {
+    match apply(tree, path, current).await {
+        Ok(config) => {
+            info!("configuration reloaded");
+            *current = config;
+        }
+        Err(error) => warn!(error = format!("{error:#}"), "configuration is not changed"),
+    }
+}
+
+async fn apply(tree: &mut Tree, path: &Path, current: &Config) -> anyhow::Result<Config> {
+    let mut config = cli::load(path)?;
+    for note in &config.notes {
+        warn!(note, "configuration note");
+    }
+    for key in current.changes_needing_restart(&config) {
+        warn!(key, "this key changes with the next restart");
+    }
+    config.listen = current.listen.clone();
+    config.state_dir.clone_from(&current.state_dir);
+    // Whatever can fail comes first, so that a bad file changes nothing.
+    let rules = wiring::rules(&config)?;
+    let certificates = tree.shared.certificates.changed(&wiring::tls_files(&config))?;
+    tree.registry
+        .ask(Enrol(wiring::members(&config)), ENROL_LIMIT)
+        .await
+        .context("the registry does not answer")??;
+    if let Some(certificates) = certificates {
+        tree.shared.certificates.install(certificates);
+    }
+    tree.max_age.store(Arc::new(config.score.max_age));
+    if let Err(error) = inform(tree, &config, rules).await {
+        warn!(
+            error = format!("{error:#}"),
+            "a part of the daemon goes on by the old configuration"
+        );
+    }
+    Ok(config)
+}
+
+/// Tells the actors what changed for them.
+async fn inform(tree: &mut Tree, config: &Config, rules: Arc<Rules>) -> anyhow::Result<()> {
+    tree.router.ask(Rule(rules), ASK_LIMIT).await.context("the router does not answer")?;
+    let placer = &tree.shared.placer;
+    placer.ask(wiring::placement(config), ASK_LIMIT).await.context("the placer does not answer")?;
+    let fleet = Arc::clone(&tree.fleet.borrow());
+    tree.pollers.arrange(config, &fleet, &tree.arbiters).await
+}

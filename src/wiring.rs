@@ -1,0 +1,79 @@
+//! What the configuration means for each part of the daemon.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tenbin_fleet::access::AccessSource;
+use tenbin_fleet::registry::MemberSpec;
+use tenbin_gateway::router::Rules;
+use tenbin_gateway::tls::TlsFiles;
+use tenbin_model::config::{Config, Unmanaged};
+use tenbin_model::ids::ClusterName;
+use tenbin_model::request::kinds::Kinds;
+use tenbin_model::request::route::RoutePolicy;
+use tenbin_placement::placer;
+
+use crate::exit::Exit;
+
+/// The members, own first; those that an operator has declared absent are nobody's.
+pub(crate) fn members(config: &Config) -> Vec<MemberSpec> {
+    let own = MemberSpec {
+        name: config.own.name.clone(),
+        own: true,
+        region: config.own.region.clone(),
+        source: match &config.own.kubeconfig {
+            Some(path) => {
+                AccessSource::Kubeconfig { path: path.clone(), context: config.own.context.clone() }
+            }
+            None => AccessSource::InCluster,
+        },
+    };
+    let others = config.members.iter().filter(|member| !member.absent).map(|member| MemberSpec {
+        name: Some(member.name.clone()),
+        own: false,
+        region: member.region.clone(),
+        source: AccessSource::Kubeconfig {
+            path: member.kubeconfig.clone(),
+            context: member.context.clone(),
+        },
+    });
+    std::iter::once(own).chain(others).collect()
+}
+
+/// The stated watts of a member.
+pub(crate) fn watts(config: &Config, name: &ClusterName, own: bool) -> Option<f64> {
+    if own {
+        return config.own.watts;
+    }
+    config.members.iter().find(|member| member.name == *name)?.watts
+}
+
+/// What the router and the gateway go by.
+pub(crate) fn rules(config: &Config) -> anyhow::Result<Arc<Rules>> {
+    let kinds = Kinds::new(config.routing.replicate.iter().map(String::as_str))
+        .context("routing.replicate")
+        .context(Exit::Config)?;
+    Ok(Arc::new(Rules {
+        policy: RoutePolicy::new(kinds, config.routing.exclude.clone()),
+        cross: config.auth.cross.clone(),
+        tokens: config.auth.tokens,
+        label_key: config.label.key.clone(),
+        own_value: config.label.own_value.clone(),
+        partial: config.reads.partial,
+        unmanaged_everywhere: config.routing.unmanaged == Unmanaged::All,
+    }))
+}
+
+/// The files of the users port.
+pub(crate) fn tls_files(config: &Config) -> TlsFiles {
+    TlsFiles {
+        cert: config.tls.cert.clone(),
+        key: config.tls.key.clone(),
+        client_ca: config.auth.client_ca.clone(),
+    }
+}
+
+/// The placer's settings.
+pub(crate) fn placement(config: &Config) -> placer::Configure {
+    placer::Configure { min_clusters: config.placement.min_clusters, max_age: config.score.max_age }
+}
