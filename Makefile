@@ -1,0 +1,72 @@
+# Everything a person or CI does here. Real parts (etcd, kube-apiserver, …) are built once into
+# ~/.cache/tenbin and linked at build/control-plane.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+STEP := integration/step.sh
+FUZZ := actors/model/fuzz
+TOOLS := build/tools
+FUZZ_SECONDS ?= 60
+
+.PHONY: help demo demo-down test lint fmt bench fuzz soak control-plane clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## a fleet of three real clusters with tenbin before it; stays up (ONCE=1: ends at once)
+	@integration/demo.sh
+
+demo-down: ## ends what `make demo` left running
+	@cargo run -q -p tenbin-integration --bin tenbin-fleet -- down
+
+test: ## what a change needs: every test, against real control planes
+	@rm -f build/steps
+	@trap '$(STEP) --sum' EXIT; \
+	$(STEP) "control plane" integration/control-plane/build.sh; \
+	$(STEP) "cargo build -p tenbin" cargo build -p tenbin; \
+	$(STEP) "build the tests" cargo test --workspace --no-run; \
+	$(STEP) "cargo test --workspace" cargo test --workspace --no-fail-fast
+
+lint: ## formatting and lints, warnings are errors; cargo-deny when it is installed
+	@rm -f build/steps
+	@trap '$(STEP) --sum' EXIT; export PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH"; \
+	$(STEP) "cargo fmt --check" cargo fmt --all --check; \
+	$(STEP) "cargo clippy" cargo clippy --workspace --all-targets -- -D warnings; \
+	if cargo deny --version >/dev/null 2>&1; \
+	then $(STEP) "cargo deny" cargo deny check bans licenses sources; \
+	else echo "skipped cargo deny: make $(TOOLS)/bin/cargo-deny installs it (minutes, once)"; fi
+
+fmt: ## formats the code
+	@cargo fmt --all
+
+bench: ## the benchmarks of the crates that have some
+	@found=$$(find actors -path '*/benches/*.rs' | cut -d/ -f2 | sort -u); \
+	if [ -z "$$found" ]; then echo "no crate has benchmarks"; fi; \
+	for crate in $$found; do cargo bench -p "tenbin-$$crate"; done
+
+fuzz: $(TOOLS)/bin/cargo-fuzz ## each fuzz target of the model for FUZZ_SECONDS (60), with nightly Rust
+	@rm -f build/steps
+	@trap '$(STEP) --sum' EXIT; export PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH"; \
+	for target in $$(cargo +nightly fuzz list --fuzz-dir $(FUZZ)); do \
+	  mkdir -p $(FUZZ)/corpus/$$target; \
+	  $(STEP) "fuzz $$target" cargo +nightly fuzz run --fuzz-dir $(FUZZ) $$target \
+	    $(FUZZ)/corpus/$$target $(FUZZ)/seeds/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -timeout=5 -print_final_stats=1; done
+
+# Built with one job and little priority, so that whoever works here meanwhile does not notice.
+$(TOOLS)/bin/cargo-%:
+	@env -u CARGO_TARGET_DIR CARGO_BUILD_JOBS=1 nice -n 19 \
+	  cargo install --quiet --locked --root $(TOOLS) cargo-$*
+
+soak: ## the long tests (marked ignored), optimised, one after the other
+	@integration/control-plane/build.sh >/dev/null
+	@cargo build --release -p tenbin
+	@cargo test --release -p tenbin-integration -- --ignored --test-threads=1
+
+control-plane: ## builds the real parts (about 6 minutes once on 2 cores, then nothing)
+	@integration/control-plane/build.sh
+
+clean: ## removes build/ and target/; the cache in ~/.cache/tenbin stays
+	@if [ -x target/debug/tenbin-fleet ]; then target/debug/tenbin-fleet down; fi
+	@rm -rf build
+	@cargo clean
