@@ -8,9 +8,8 @@ use actix_http::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderV
 use actix_http::{Method, Payload, Request};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use tenbin_fleet::lane::{Call, PROMPT, READ_LIMIT, STREAM, WRITE_LIMIT};
+use tenbin_fleet::lane::{Call, PROMPT, READ_LIMIT, WRITE_LIMIT};
 use tenbin_fleet::member::Member;
-use tenbin_fleet::patience::Patience;
 use tenbin_model::body::MAX_BODY;
 use tenbin_model::identity::{Caller, Passage};
 use tenbin_model::request::headers::{self, Connection};
@@ -26,7 +25,6 @@ use crate::worker::Worker;
 const BODY_LIMIT: Duration = Duration::from_mins(1);
 
 /// One request of a known caller.
-#[derive(Clone)]
 pub(crate) struct Asked {
     pub(crate) worker: Rc<Worker>,
     pub(crate) table: Arc<RouteTable>,
@@ -95,14 +93,19 @@ impl Asked {
         Ok(passed)
     }
 
-    /// A request of the caller to `member`, otherwise as the client sent it.
-    pub(crate) fn call(&self, member: &Member, path_and_query: String) -> Result<Call, Status> {
+    /// A request of the caller to `member`, but for its body as the client sent it.
+    pub(crate) fn call(
+        &self,
+        member: &Member,
+        path_and_query: String,
+        body: Bytes,
+    ) -> Result<Call, Status> {
         let reads = self.method == Method::GET || self.method == Method::HEAD;
         Ok(Call {
             method: self.method.clone(),
             path_and_query,
             headers: self.passage(member)?,
-            body: self.body.clone(),
+            body,
             first_byte: if reads { READ_LIMIT } else { WRITE_LIMIT },
             patience: PROMPT,
         })
@@ -142,11 +145,6 @@ impl Asked {
     pub(crate) fn is_stream(&self) -> bool {
         Query::parse(&self.query).is_ok_and(|query| query.watches() || query.is_set("follow"))
             || self.path.contains("/watch/")
-    }
-
-    /// How long the body of a passed answer may be silent.
-    pub(crate) fn patience(&self) -> Patience {
-        if self.is_stream() { STREAM } else { PROMPT }
     }
 }
 

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::Method;
-use actix_http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use actix_http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use tenbin_fleet::answer::{Answer, AnswerBody};
 use tenbin_fleet::fault::Fault;
+use tenbin_fleet::lane::{PROMPT, STREAM};
 use tenbin_fleet::member::Member;
 use tenbin_model::body::strip_state;
 use tenbin_model::ids::ClusterName;
@@ -33,7 +34,9 @@ pub(crate) async fn to_named(asked: &Asked, name: &ClusterName, rest: &str) -> A
     let member = asked.table.fleet.get(name.as_str()).ok_or_else(|| {
         Status::new(Reason::NotFound, format!("the fleet has no member {:?}", name.as_str()))
     })?;
-    to(asked, member, rest, &asked.query).await
+    // Tenbin's annotations stay in the body: what was read here shows them, and a PUT without them
+    // would take the copy away from its home.
+    send(asked, member, rest, &asked.query, asked.body.clone()).await
 }
 
 /// Passes a watch of a collection to own, and says that it shows no more than that.
@@ -48,13 +51,22 @@ pub(crate) async fn watch_own(asked: &Asked) -> Answered {
     Ok(response)
 }
 
-/// Passes the request to `member` and streams its answer.
+/// Passes the request to `member`, without what only tenbin may write, and streams its answer.
 pub(crate) async fn to(asked: &Asked, member: &Arc<Member>, path: &str, query: &str) -> Answered {
-    let mut call = asked.call(member, target(path, query))?;
-    call.patience = asked.patience();
-    if let Some(body) = strip_state(asked.header(&actix_http::header::CONTENT_TYPE), &call.body) {
-        call.body = body;
-    }
+    let stripped = strip_state(asked.header(&CONTENT_TYPE), &asked.body);
+    send(asked, member, path, query, stripped.unwrap_or_else(|| asked.body.clone())).await
+}
+
+async fn send(
+    asked: &Asked,
+    member: &Arc<Member>,
+    path: &str,
+    query: &str,
+    body: Bytes,
+) -> Answered {
+    let streams = asked.is_stream();
+    let mut call = asked.call(member, target(path, query), body)?;
+    call.patience = if streams { STREAM } else { PROMPT };
     // What the client can decode, the member may send: the bytes pass untouched.
     if let Some(value) = asked.headers.get(ACCEPT_ENCODING) {
         call.headers.insert(ACCEPT_ENCODING, value.clone());
@@ -65,7 +77,7 @@ pub(crate) async fn to(asked: &Asked, member: &Arc<Member>, path: &str, query: &
     if asked.method == Method::HEAD {
         return Ok(respond::head(status.as_u16(), headers));
     }
-    let draining = asked.is_stream().then(|| asked.worker.shared.draining.clone());
+    let draining = streams.then(|| asked.worker.shared.draining.clone());
     Ok(respond::stream(status.as_u16(), headers, drained(body, draining)))
 }
 

@@ -36,6 +36,25 @@ fn a_collection_is_not_deleted_by_the_pseudo_label() -> Result<()> {
     Ok(())
 }
 
+/// What is read of one member alone shows tenbin's annotations; written back, they must stay.
+#[test]
+fn a_copy_that_is_put_in_its_member_alone_keeps_its_home() -> Result<()> {
+    let space = space("writes-alone")?;
+    let client = DAEMON.client()?;
+    client.send_json("POST", &space.path("deployments"), &deployment("web", 10))?.success()?;
+    let alone = format!("/clusters/osaka{}", space.path("deployments/web"));
+    let mut copy = client.json(&alone)?;
+    copy["metadata"]["labels"]["by"] = json!("hand");
+    client.send_json("PUT", &alone, &copy)?.success()?;
+    let copies = space.copies("deployments/web")?;
+    let osaka = copies.get(1).and_then(Option::as_ref).context("osaka has no copy")?;
+    assert_eq!(osaka["metadata"]["labels"]["by"], "hand");
+    assert_eq!(osaka["metadata"]["annotations"], copy["metadata"]["annotations"]);
+    let fold = client.json(&space.path("deployments/web"))?;
+    assert_eq!(fold["spec"]["replicas"], 10);
+    Ok(())
+}
+
 #[test]
 fn what_is_nowhere_is_not_found_in_the_words_of_kubernetes() -> Result<()> {
     let space = space("writes-nowhere")?;
