@@ -238,13 +238,8 @@ async fn ask(
 /// A member's refusal, named.
 async fn refusal(reason: Reason, answer: Answer) -> Status {
     let member = answer.member.clone();
-    let message = match answer.whole(REFUSAL_LIMIT).await {
-        Ok(body) => serde_json::from_slice::<serde_json::Value>(&body)
-            .ok()
-            .and_then(|status| Some(status.get("message")?.as_str()?.to_owned())),
-        Err(_) => None,
-    };
-    let message = message.unwrap_or_else(|| "refused without a reason".to_owned());
+    let body = answer.whole(REFUSAL_LIMIT).await.unwrap_or_default();
+    let message = respond::message(&body);
     Status::new(reason, format!("{member}: {message}"))
 }
 

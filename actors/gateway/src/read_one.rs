@@ -6,7 +6,6 @@ use actix_http::Response;
 use actix_http::body::BoxBody;
 use bytes::Bytes;
 use futures_util::future::join_all;
-use serde_json::Value;
 use tenbin_fleet::answer::Answer;
 use tenbin_fleet::fault::Fault;
 use tenbin_fleet::member::Member;
@@ -134,7 +133,9 @@ fn sort(words: &[Word]) -> (Copies, Vec<String>) {
         match &word.said {
             Said::Object(body) => copies.objects.push((name.clone(), body.clone())),
             Said::Not(404, _) => copies.lacking.push(name.clone()),
-            Said::Not(403, body) => warnings.push(format!("left out: {name}: {}", message(body))),
+            Said::Not(403, body) => {
+                warnings.push(format!("left out: {name}: {}", respond::message(body)));
+            }
             Said::Not(_, _) => {}
             Said::Silent(fault) => warnings.push(fault.to_string()),
         }
@@ -149,11 +150,4 @@ fn nobody(words: &[Word]) -> Response<BoxBody> {
         Some(Said::Silent(fault)) => respond::status(&fault.to_status()),
         Some(Said::Object(_)) | None => respond::status(&unreadable()),
     }
-}
-
-fn message(body: &Bytes) -> String {
-    serde_json::from_slice::<Value>(body)
-        .ok()
-        .and_then(|status| Some(status.get("message")?.as_str()?.to_owned()))
-        .unwrap_or_else(|| "refused without a reason".to_owned())
 }

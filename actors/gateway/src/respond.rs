@@ -5,6 +5,7 @@ use actix_http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY
 use actix_http::{Response, StatusCode};
 use bytes::Bytes;
 use futures_util::Stream;
+use serde_json::Value;
 use tenbin_model::status::Status;
 use tenbin_model::warning;
 
@@ -49,6 +50,14 @@ where
         return response;
     }
     response.set_body(BoxBody::new(BodyStream::new(body)))
+}
+
+/// What a member's `Status` says to a person.
+pub(crate) fn message(body: &[u8]) -> String {
+    serde_json::from_slice::<Value>(body)
+        .ok()
+        .and_then(|status| Some(status.get("message")?.as_str()?.to_owned()))
+        .unwrap_or_else(|| "refused without a reason".to_owned())
 }
 
 /// An answer without its body.

@@ -33,7 +33,7 @@ pub struct Session<'a> {
     pub class: FoldClass,
     /// The path of the object's collection.
     pub collection: String,
-    /// The query as the user sent it, without the pseudo label.
+    /// The query as the user sent it.
     pub query: String,
     /// Whether the user asked for a dry run.
     pub dry_run: bool,
