@@ -15,6 +15,7 @@ use tenbin_gateway::worker::Shared;
 use tenbin_kernel::guardian::Intensity;
 use tenbin_kernel::{Arbiters, ChildSpec, Clock, Guardian, GuardianHandle, Slot, Supervised};
 use tenbin_model::config::Config;
+use tenbin_model::power::PowerBoard;
 use tenbin_model::resource_version::VersionSpace;
 use tenbin_model::score::ScoreBoard;
 use tenbin_placement::{Placer, placer};
@@ -63,7 +64,8 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
     let lock = StateLock::take(&config.state_dir).context(Exit::CannotCreate)?;
     let (ledger, board, known) = remember(&guardian, &arbiters, &clock, lock).await?;
     let former = former(known, &clock)?;
-    let scorer = score(&guardian, &arbiters, &clock, &ledger, &board).await?;
+    let power = Arc::default();
+    let scorer = score(&guardian, &arbiters, &clock, &ledger, (&board, &power)).await?;
     let (registry, fleet) = enrol(&guardian, &arbiters, &clock, former, config).await?;
     let table = RouteTable::new(Arc::clone(&fleet.borrow()), rules);
     let table = Arc::new(ArcSwap::from_pointee(table));
@@ -133,12 +135,13 @@ async fn score(
     arbiters: &Arbiters,
     clock: &Clock,
     ledger: &Slot<Ledger>,
-    board: &Arc<ArcSwap<ScoreBoard>>,
+    (board, power): (&Arc<ArcSwap<ScoreBoard>>, &Arc<ArcSwap<PowerBoard>>),
 ) -> anyhow::Result<Slot<Scorer>> {
     let slot = Slot::empty();
-    let (board, ledger, clock) = (Arc::clone(board), ledger.clone(), clock.clone());
+    let (board, power) = (Arc::clone(board), Arc::clone(power));
+    let (ledger, clock) = (ledger.clone(), clock.clone());
     let spec = child("scorer", SCORER_ORDER, arbiters.control(), &slot, move |lifeline| {
-        Scorer::new(Arc::clone(&board), ledger.clone(), clock.clone(), lifeline)
+        Scorer::new(Arc::clone(&board), Arc::clone(&power), ledger.clone(), clock.clone(), lifeline)
     });
     guardian.spawn(spec).await.context("cannot start the scorer")?;
     Ok(slot)

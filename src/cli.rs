@@ -73,9 +73,6 @@ pub(crate) fn load(path: &Path) -> anyhow::Result<Config> {
 pub(crate) fn check_config(path: &Path) -> anyhow::Result<()> {
     let config = load(path)?;
     let mut out = std::io::stdout().lock();
-    for note in &config.notes {
-        writeln!(out, "note: {note}")?;
-    }
     writeln!(out, "{} is valid: own and {} other members", path.display(), config.members.len())?;
     Ok(())
 }

@@ -31,9 +31,6 @@ pub(crate) async fn reload(tree: &mut Tree, path: &Path, current: &mut Config) {
 
 async fn apply(tree: &mut Tree, path: &Path, current: &Config) -> anyhow::Result<Config> {
     let mut config = cli::load(path)?;
-    for note in &config.notes {
-        warn!(note, "configuration note");
-    }
     for key in current.changes_needing_restart(&config) {
         warn!(key, "this key changes with the next restart");
     }

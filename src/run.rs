@@ -33,9 +33,6 @@ const SAVE_LIMIT: Duration = Duration::from_secs(5);
 pub(crate) fn run(path: &Path) -> anyhow::Result<()> {
     let config = cli::load(path)?;
     telemetry::begin();
-    for note in &config.notes {
-        warn!(note, "configuration note");
-    }
     actix::System::new().block_on(live(path, config))
 }
 

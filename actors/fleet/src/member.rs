@@ -16,6 +16,17 @@ use crate::fault::Fault;
 use crate::forwarder::Forwarder;
 use crate::health::Health;
 
+/// How a member is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Straight at its API server, with a kubeconfig.
+    Direct,
+    /// Through the peers port of its own tenbin.
+    Peer,
+    /// Through the second port of the original program, which serves scores but no curves.
+    Original,
+}
+
 /// One member of the fleet.
 ///
 /// Immutable but for its health; a member whose access changes becomes a new value with a new
@@ -28,6 +39,8 @@ pub struct Member {
     /// The label value of its objects, unless it is their home.
     pub region: String,
     /// How it is reached.
+    pub reach: Reach,
+    /// Its address and credentials.
     pub access: Access,
     /// Distinguishes this value from earlier ones of the same name.
     pub generation: u64,
@@ -57,6 +70,7 @@ impl Member {
             name: self.name.clone(),
             own: self.own,
             region,
+            reach: self.reach,
             access: self.access.clone(),
             generation: self.generation,
             health: Arc::clone(&self.health),

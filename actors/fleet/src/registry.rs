@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use crate::access::{AccessError, AccessSource};
 use crate::forwarder::{self, Forwarder};
 use crate::health::Health;
-use crate::member::{Fleet, Member};
+use crate::member::{Fleet, Member, Reach};
 use crate::region;
 
 mod opening;
@@ -42,6 +42,43 @@ pub struct MemberSpec {
 #[derive(Message)]
 #[rtype(result = "Result<(), EnrolError>")]
 pub struct Enrol(pub Vec<MemberSpec>);
+
+/// What a ClusterScore says of a peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerSpec {
+    /// The object's name, which is the member's.
+    pub name: ClusterName,
+    /// The URL of the peers port.
+    pub endpoint: String,
+    /// The region that the peer itself told the last time, if ever.
+    pub region: Option<String>,
+}
+
+/// A peer that is not a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The name it would have had.
+    pub name: ClusterName,
+    /// Why not, for a person.
+    pub reason: String,
+}
+
+/// Makes these, beside the configured ones, the members; the others that were joined leave.
+///
+/// One that cannot be a member stops no other. A full mailbox: ask again.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<Refused>, EnrolError>")]
+pub struct JoinPeers(pub Vec<PeerSpec>);
+
+/// A peer has told its region. A full mailbox: it tells again.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct RegionTold {
+    /// The member.
+    pub cluster: ClusterName,
+    /// Its region, a label value.
+    pub region: String,
+}
 
 /// Why the members stay as they were.
 #[derive(Debug, thiserror::Error)]
@@ -138,6 +175,7 @@ impl Registry {
                         name: opened.name,
                         own: opened.own,
                         region,
+                        reach: Reach::Direct,
                         access: opened.access,
                         generation: self.generation,
                         health: Arc::new(ArcSwap::from_pointee(Health::Unknown)),

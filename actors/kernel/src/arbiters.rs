@@ -19,6 +19,7 @@ pub struct Arbiters {
     control: Arbiter,
     data: Arbiter,
     ledger: Arbiter,
+    kube: Arbiter,
 }
 
 // === impl Arbiters ===
@@ -33,6 +34,7 @@ impl Arbiters {
             control: start("control", clock)?,
             data: start("data", clock)?,
             ledger: start("ledger", clock)?,
+            kube: start("kube", clock)?,
         })
     }
 
@@ -50,11 +52,16 @@ impl Arbiters {
     pub fn ledger(&self) -> ArbiterHandle {
         self.ledger.handle()
     }
+
+    /// Watches of objects, whose decoding by the thousand must not delay a decision.
+    pub fn kube(&self) -> ArbiterHandle {
+        self.kube.handle()
+    }
 }
 
 impl Drop for Arbiters {
     fn drop(&mut self) {
-        for arbiter in [&self.control, &self.data, &self.ledger] {
+        for arbiter in [&self.control, &self.data, &self.ledger, &self.kube] {
             arbiter.stop();
         }
     }

@@ -38,8 +38,10 @@ pub struct Config {
     pub own: Own,
     /// The members reached straight at their API servers, in the order of the file.
     pub members: Vec<Member>,
-    /// Trust of the peers port; not yet in effect.
+    /// Trust of the peers port, both ways; without it there is no peers port.
     pub peers: Option<Peers>,
+    /// What differs for single peers, in the order of the file.
+    pub peer: Vec<Peer>,
     /// How often watts are measured, and how long a value counts.
     pub score: Score,
     /// How replicas are divided.
@@ -50,8 +52,6 @@ pub struct Config {
     pub label: Label,
     /// What a read answers while a member is dead.
     pub reads: Reads,
-    /// What was said but is not yet in effect, for the log and for `check-config`.
-    pub notes: Vec<String>,
 }
 
 /// Addresses to listen on; port 0 is any free one.
@@ -59,7 +59,7 @@ pub struct Config {
 pub struct Listen {
     /// The port that kubectl is pointed at.
     pub users: SocketAddr,
-    /// The port for other tenbins; not yet in effect.
+    /// The port for other tenbins.
     pub peers: SocketAddr,
     /// Plain HTTP for operators.
     pub admin: SocketAddr,
@@ -96,8 +96,10 @@ pub struct Own {
     pub kubeconfig: Option<PathBuf>,
     /// The context of the kubeconfig; absent: the current one.
     pub context: Option<String>,
-    /// A stated score in watts, for a cluster without sensors.
+    /// A stated score in watts, for a cluster without sensors; absent: measured.
     pub watts: Option<f64>,
+    /// How its kube-scheduler spreads pods over its nodes.
+    pub scheduler: Scheduler,
 }
 
 /// A member reached straight at its API server.
@@ -111,8 +113,10 @@ pub struct Member {
     pub kubeconfig: PathBuf,
     /// The context of the kubeconfig; absent: the current one.
     pub context: Option<String>,
-    /// A stated score in watts, for a cluster without sensors.
+    /// A stated score in watts, for a cluster without sensors; absent: measured.
     pub watts: Option<f64>,
+    /// How its kube-scheduler spreads pods over its nodes.
+    pub scheduler: Scheduler,
     /// Whether an operator has declared it gone.
     pub absent: bool,
 }
@@ -126,6 +130,33 @@ pub struct Peers {
     pub identity: KeyPair,
 }
 
+/// What differs for one peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// The URL of its peers port, as `spec.endpoint` of its ClusterScore says it.
+    pub endpoint: String,
+    /// Its name: with one it is a member also without a ClusterScore.
+    pub name: Option<ClusterName>,
+    /// PEM file of the authorities of its serving certificate; absent: `[peers]`'.
+    pub ca: Option<PathBuf>,
+    /// What this tenbin shows to it; absent: `[peers]`'.
+    pub identity: Option<KeyPair>,
+    /// HTTP Basic instead of certificates: a peer of the original program.
+    pub basic: Option<Basic>,
+}
+
+/// The shared password of an original program, for both directions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Basic {
+    /// The user name.
+    pub username: String,
+    /// The file of the password, without its last newline.
+    pub password_file: PathBuf,
+    /// The user as whom its requests act in own, since it tells no identity; absent: it may read
+    /// scores only.
+    pub act_as: Option<String>,
+}
+
 /// How often watts are measured, and how long a value counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Score {
@@ -133,6 +164,14 @@ pub struct Score {
     pub interval: Duration,
     /// The age from which on a score is unknown; never under the interval.
     pub max_age: Duration,
+    /// How long a metric's timestamp may stand still before its value is not believed any more.
+    pub stuck_after: Duration,
+    /// The namespace of ClusterScores, NodeConfigs and their Secrets, in every cluster.
+    pub namespace: String,
+    /// Whether ClusterScores are kept in the group of the original program too.
+    pub original_group: bool,
+    /// PEM file of the authorities of predictors and BMCs; absent: the system's.
+    pub predictor_ca: Option<PathBuf>,
 }
 
 /// How replicas are divided.
@@ -142,6 +181,15 @@ pub struct Placement {
     pub strategy: Strategy,
     /// At least so many members get a replica, where the total allows: 1 to 64.
     pub min_clusters: u32,
+}
+
+/// How a cluster's scheduler spreads pods over its nodes (`placement.md`, Curves).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheduler {
+    /// kube-scheduler's own: least allocated first.
+    Default,
+    /// wao-scheduler: least added watts.
+    Wao,
 }
 
 /// A rule of division (`placement.md`).
@@ -222,7 +270,7 @@ pub fn parse(
     }
     let config = sections::read(document.get_ref(), base, environment, &mut report);
     match config {
-        Some(config) if report.is_clean() => Ok(Config { notes: report.notes(), ..config }),
+        Some(config) if report.is_clean() => Ok(config),
         Some(_) | None => Err(report.errors()),
     }
 }

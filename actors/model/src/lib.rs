@@ -11,6 +11,7 @@
 //! | [`resource_version`] | what version a merged answer carries |
 //! | [`body`] | what each member gets of a user's body |
 //! | [`placement`] | how many replicas each member gets |
+//! | [`power`] | what a member's nodes cost, and what more pods would add |
 //! | [`score`] | what is known of the members' watts |
 //! | [`breaker`] | whether a member may be asked now |
 //! | [`status`], [`warning`] | what a client reads when something is not as it should be |
@@ -24,6 +25,7 @@ pub mod ids;
 pub mod list;
 pub mod managed;
 pub mod placement;
+pub mod power;
 pub mod request;
 pub mod resource_version;
 pub mod score;

@@ -46,13 +46,20 @@ pub struct NodeScore {
     pub delta_p_pascal: Option<f64>,
 }
 
-/// A node that could not be measured.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A node that could not be measured. It is counted all the same: a cluster must not look better
+/// because something broke.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Missing {
     /// The node's name.
     pub node: String,
     /// Why not, for a person.
     pub reason: String,
+    /// The watts it is counted at; `None` where nothing is known of it nor of its like.
+    #[serde(default)]
+    pub watts: Option<f64>,
+    /// When these watts were measured; `None` where they are the mean of its like.
+    #[serde(default)]
+    pub measured_at: Option<Timestamp>,
 }
 
 /// What a source delivers, not yet checked.

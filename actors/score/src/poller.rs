@@ -1,14 +1,16 @@
 //! Asks one source for samples, one at a time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, SpawnHandle, WrapFuture,
 };
-use futures_util::future::BoxFuture;
+use futures_util::future::LocalBoxFuture;
 use serde_json::json;
 use tenbin_kernel::{Clock, Drain, Lifeline, Observe, Slot};
 use tenbin_model::ids::ClusterName;
+use tenbin_model::power::Power;
 use tenbin_model::score::Sample;
 use tracing::{debug, info, warn};
 
@@ -21,10 +23,20 @@ pub use stated::{Probe, StatedSource};
 /// The longest that one poll may take, where the interval is not shorter.
 const LONGEST_POLL: Duration = Duration::from_secs(10);
 
-/// Where samples of one member come from.
-pub trait Source: Send + 'static {
-    /// Takes one sample. The future may be dropped at any time.
-    fn sample(&self) -> BoxFuture<'static, Result<Sample, PollError>>;
+/// Where samples of one member come from. It lives on its Poller's arbiter.
+pub trait Source: 'static {
+    /// Takes one sample within a time that the Poller cuts off. The future may be dropped at any
+    /// time.
+    fn sample(&self, within: Duration) -> LocalBoxFuture<'static, Result<Measured, PollError>>;
+}
+
+/// What one poll brings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// What the member costs.
+    pub sample: Sample,
+    /// What more pods would cost there, where its nodes were measured.
+    pub power: Option<Arc<Power>>,
 }
 
 /// Why a poll brought no sample.
@@ -94,7 +106,7 @@ impl Poller {
 
     fn poll(&mut self, context: &mut Context<Self>) {
         let deadline = self.interval.min(LONGEST_POLL);
-        let (sample, clock) = (self.source.sample(), self.clock.clone());
+        let (sample, clock) = (self.source.sample(deadline), self.clock.clone());
         let bounded = async move {
             tokio::select! {
                 biased;
@@ -118,10 +130,10 @@ impl Poller {
         self.phase = Phase::Waiting(context.spawn(wait));
     }
 
-    fn polled(&mut self, result: Result<Sample, PollError>) {
+    fn polled(&mut self, result: Result<Measured, PollError>) {
         let healthy = result.is_ok();
         match result {
-            Ok(sample) => self.deliver(sample),
+            Ok(measured) => self.deliver(measured),
             Err(error) => {
                 self.counts.failures += 1;
                 // Once for each change, not for each poll.
@@ -136,9 +148,9 @@ impl Poller {
         self.healthy = Some(healthy);
     }
 
-    fn deliver(&mut self, sample: Sample) {
+    fn deliver(&mut self, measured: Measured) {
         self.counts.samples += 1;
-        let sampled = Sampled { cluster: self.cluster.clone(), sample };
+        let sampled = Sampled { cluster: self.cluster.clone(), measured };
         if let Err(error) = self.scorer.tell(sampled) {
             self.counts.dropped += 1;
             debug!(cluster = %self.cluster, %error, "sample dropped");

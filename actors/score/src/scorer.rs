@@ -11,10 +11,12 @@ use arc_swap::ArcSwap;
 use serde_json::json;
 use tenbin_kernel::{AskError, Clock, Drain, Lifeline, Observe, Slot};
 use tenbin_model::ids::ClusterName;
-use tenbin_model::score::{Sample, ScoreBoard};
+use tenbin_model::power::PowerBoard;
+use tenbin_model::score::ScoreBoard;
 use tracing::{info, warn};
 
 use crate::ledger::{Ledger, LedgerError, Persist};
+use crate::poller::Measured;
 
 /// How long changes are gathered before they are written.
 const DEBOUNCE: Duration = Duration::from_millis(100);
@@ -29,7 +31,7 @@ pub struct Sampled {
     /// The member.
     pub cluster: ClusterName,
     /// What it costs.
-    pub sample: Sample,
+    pub measured: Measured,
 }
 
 /// A member has left; its Poller must be stopped before. A full mailbox: ask again.
@@ -43,6 +45,7 @@ pub struct Forget {
 /// Owns the board. It lives as a snapshot, so that a Scorer that is made anew goes on with it.
 pub struct Scorer {
     board: Arc<ArcSwap<ScoreBoard>>,
+    power: Arc<ArcSwap<PowerBoard>>,
     ledger: Slot<Ledger>,
     clock: Clock,
     writing: Writing,
@@ -74,9 +77,10 @@ enum PersistError {
 // === impl Scorer ===
 
 impl Scorer {
-    /// Goes on with what `board` holds, and publishes there.
+    /// Goes on with what `board` and `power` hold, and publishes there.
     pub fn new(
         board: Arc<ArcSwap<ScoreBoard>>,
+        power: Arc<ArcSwap<PowerBoard>>,
         ledger: Slot<Ledger>,
         clock: Clock,
         lifeline: Lifeline,
@@ -85,6 +89,7 @@ impl Scorer {
         let writing = Writing::Idle;
         Self {
             board,
+            power,
             ledger,
             clock,
             writing,
@@ -147,9 +152,16 @@ impl Handler<Sampled> for Scorer {
     type Result = ();
 
     fn handle(&mut self, sampled: Sampled, context: &mut Context<Self>) {
-        let Sampled { cluster, sample } = sampled;
+        let Sampled { cluster, measured: Measured { sample, power } } = sampled;
         match self.board.load().with_sample(cluster.clone(), sample) {
-            Ok(board) => self.publish(board, context),
+            Ok(board) => {
+                if let Some(power) = power {
+                    let mut all = PowerBoard::clone(&self.power.load());
+                    all.insert(cluster, power);
+                    self.power.store(Arc::new(all));
+                }
+                self.publish(board, context);
+            }
             Err(error) => {
                 self.refused = self.refused.saturating_add(1);
                 warn!(%cluster, %error, "sample refused");
@@ -162,6 +174,9 @@ impl Handler<Forget> for Scorer {
     type Result = ();
 
     fn handle(&mut self, forget: Forget, context: &mut Context<Self>) {
+        let mut power = PowerBoard::clone(&self.power.load());
+        power.remove(&forget.cluster);
+        self.power.store(Arc::new(power));
         let board = self.board.load().without(&forget.cluster);
         self.publish(board, context);
     }

@@ -13,7 +13,7 @@ use tenbin_model::ids::ClusterName;
 use tenbin_model::score::{Provenance, Sample, ScoreBoard};
 
 use crate::ledger::{KnownFleet, LoadScores, SaveFleet, StateLock};
-use crate::poller::{Probe, StatedSource};
+use crate::poller::{Measured, Probe, StatedSource};
 use crate::scorer::{Forget, Sampled};
 use crate::{Ledger, Poller, Scorer};
 
@@ -64,7 +64,7 @@ impl Daemon {
         let (board, ledger, clock) =
             (Arc::clone(&daemon.board), daemon.ledger.clone(), daemon.clock.clone());
         let scorer = move |lifeline| {
-            Scorer::new(Arc::clone(&board), ledger.clone(), clock.clone(), lifeline)
+            Scorer::new(Arc::clone(&board), Arc::default(), ledger.clone(), clock.clone(), lifeline)
         };
         daemon.spawn("scorer", 5, Arbiter::current(), &daemon.scorer, scorer).await;
         daemon
@@ -160,7 +160,10 @@ async fn what_changed_a_moment_before_the_end_is_kept_too() {
     };
     first.ledger.ask(SaveFleet(slots.clone()), PATIENCE).await.unwrap().unwrap();
     for watts in [100.0, 110.0, 120.0] {
-        let sampled = Sampled { cluster: name("tokyo"), sample: sample(watts) };
+        let sampled = Sampled {
+            cluster: name("tokyo"),
+            measured: Measured { sample: sample(watts), power: None },
+        };
         first.scorer.ask(sampled, PATIENCE).await.unwrap();
     }
     first.end(folder.path()).await;
@@ -176,7 +179,10 @@ async fn a_member_that_left_is_forgotten_on_disk_too() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(folder.path(), 1000).await;
     for member in ["tokyo", "osaka"] {
-        let sampled = Sampled { cluster: name(member), sample: sample(100.0) };
+        let sampled = Sampled {
+            cluster: name(member),
+            measured: Measured { sample: sample(100.0), power: None },
+        };
         daemon.scorer.ask(sampled, PATIENCE).await.unwrap();
     }
     until(|| daemon.hand.sleepers() == 1).await;
@@ -194,7 +200,10 @@ async fn a_refused_sample_leaves_the_board_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(folder.path(), 1000).await;
     for watts in [100.0, 0.0] {
-        let sampled = Sampled { cluster: name("tokyo"), sample: sample(watts) };
+        let sampled = Sampled {
+            cluster: name("tokyo"),
+            measured: Measured { sample: sample(watts), power: None },
+        };
         daemon.scorer.ask(sampled, PATIENCE).await.unwrap();
     }
     assert_eq!(daemon.board.load().get(&name("tokyo")).map(|it| it.watts()), Some(100.0));

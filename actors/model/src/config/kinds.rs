@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::{MAX_MEMBERS, NamespacePattern, Partial, Strategy, Unmanaged};
+use super::{MAX_MEMBERS, NamespacePattern, Partial, Scheduler, Strategy, Unmanaged};
 use crate::ids::ClusterName;
 
 /// What a value must be.
@@ -67,6 +67,39 @@ pub(super) const CLUSTERS: Kind<u32> = Kind {
         let integer = value.as_integer()?;
         let count = u32::from_str_radix(integer.as_str(), integer.radix()).ok()?;
         (count >= 1 && usize::try_from(count).ok()? <= MAX_MEMBERS).then_some(count)
+    },
+};
+
+pub(super) const SCHEDULER: Kind<Scheduler> = Kind {
+    what: "\"default\" or \"wao\"",
+    read: |value| match value.as_str()? {
+        "default" => Some(Scheduler::Default),
+        "wao" => Some(Scheduler::Wao),
+        _ => None,
+    },
+};
+
+pub(super) const NAMESPACE: Kind<String> = Kind {
+    what: "the name of a namespace: 1 to 63 of a-z, 0-9 and '-', with a letter or digit at both ends",
+    read: |value| {
+        let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        value
+            .as_str()
+            .filter(|text| {
+                text.len() <= 63 && text.bytes().all(|it| alphanumeric(it) || it == b'-')
+            })
+            .filter(|text| has_ends(text, alphanumeric))
+            .map(str::to_owned)
+    },
+};
+
+pub(super) const ENDPOINT: Kind<String> = Kind {
+    what: "a URL such as \"https://osaka.example:18081\"",
+    read: |value| {
+        let text = value.as_str()?;
+        let rest = text.strip_prefix("https://")?.trim_end_matches('/');
+        let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'@');
+        (!rest.is_empty() && rest.bytes().all(plain)).then(|| format!("https://{rest}"))
     },
 };
 

@@ -31,12 +31,11 @@ pub enum Place {
     Environment,
 }
 
-/// Collects problems and notes while a configuration is read.
+/// Collects problems while a configuration is read.
 pub(super) struct Report {
     line_starts: Vec<usize>,
     broken_lines: BTreeSet<usize>,
     problems: Vec<Problem>,
-    notes: Vec<String>,
 }
 
 // === impl ConfigErrors ===
@@ -85,7 +84,6 @@ impl Report {
             line_starts: std::iter::once(0).chain(newlines).collect(),
             broken_lines: BTreeSet::new(),
             problems: Vec::new(),
-            notes: Vec::new(),
         }
     }
 
@@ -116,17 +114,8 @@ impl Report {
         }
     }
 
-    /// Notes what is known but not yet in effect.
-    pub(super) fn note(&mut self, key: &str, place: Place, message: &str) {
-        self.notes.push(format!("{key} ({place}): known, not yet in effect: {message}"));
-    }
-
     pub(super) fn is_clean(&self) -> bool {
         self.problems.is_empty()
-    }
-
-    pub(super) fn notes(self) -> Vec<String> {
-        self.notes
     }
 
     pub(super) fn errors(mut self) -> ConfigErrors {

@@ -125,13 +125,6 @@ impl<'r, 't> Section<'r, 't> {
         self.report.problem(self.path_of(key), self.place_of(key), message);
     }
 
-    /// Notes that a key has no effect yet, if the file has it.
-    pub(super) fn note(&mut self, key: &'static str, message: &str) {
-        if self.table.is_some_and(|table| table.get(key).is_some()) {
-            self.report.note(&self.path_of(key), self.place_of(key), message);
-        }
-    }
-
     fn scope<T>(
         report: &mut Report,
         path: String,

@@ -7,14 +7,15 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use super::kinds::{
-    ADDRESS, BOOLEAN, CLUSTER_NAME, CLUSTERS, DURATION, FOLDER, Kind, LABEL_KEY, LABEL_VALUE,
-    NAMESPACES, PARTIAL, PATH, PORT, RESOURCE, SECONDS, STRATEGY, TEXT, UNMANAGED, WATTS,
+    ADDRESS, BOOLEAN, CLUSTER_NAME, CLUSTERS, DURATION, ENDPOINT, FOLDER, Kind, LABEL_KEY,
+    LABEL_VALUE, NAMESPACE, NAMESPACES, PARTIAL, PATH, PORT, RESOURCE, SCHEDULER, SECONDS,
+    STRATEGY, TEXT, UNMANAGED, WATTS,
 };
 use super::problems::{Place, Report};
 use super::section::Section;
 use super::{
-    Auth, Config, KeyPair, Label, Listen, MAX_MEMBERS, Member, NamespacePattern, Own, Partial,
-    Peers, Placement, Reads, Routing, Score, Strategy, Unmanaged,
+    Auth, Basic, Config, KeyPair, Label, Listen, MAX_MEMBERS, Member, NamespacePattern, Own,
+    Partial, Peer, Peers, Placement, Reads, Routing, Scheduler, Score, Strategy, Unmanaged,
 };
 use crate::ids::ClusterName;
 
@@ -41,9 +42,6 @@ pub(super) fn read<'t>(
         users_port: variable(report, environment, "PORT1", &PORT),
         peers_port: variable(report, environment, "PORT2", &PORT),
     };
-    if overrides.peers_port.is_some() {
-        report.note("PORT2", Place::Environment, NO_PEERS);
-    }
     Section::whole(report, document, |top| {
         let state_dir = base.join(top.or("state_dir", &FOLDER, PathBuf::from("/var/lib/tenbin")));
         let listen = top.section("listen", |section| listen(section, &overrides));
@@ -52,13 +50,12 @@ pub(super) fn read<'t>(
         let own = top.section("own", |section| own(section, base));
         let members = members(top, own.name.as_ref(), base);
         let peers = top.section("peers", |section| peers(section, base));
-        top.note("peers", NO_PEERS);
-        let score = top.section("score", |section| score(section, &overrides));
+        let peer = top.sections("peer", |section| peer(section, base));
+        let score = top.section("score", |section| score(section, &overrides, base));
         let placement = top.section("placement", placement);
         let routing = top.section("routing", routing);
         let label = top.section("label", |section| label(section, &overrides));
         let reads = top.section("reads", reads);
-        let notes = Vec::new();
         Some(Config {
             state_dir,
             listen,
@@ -67,19 +64,20 @@ pub(super) fn read<'t>(
             own,
             members,
             peers,
+            peer: peer.into_iter().flatten().collect(),
             score,
             placement,
             routing,
             label,
             reads,
-            notes,
         })
     })
 }
 
 /// How long a last known score is better than none.
 const MAX_AGE: Duration = Duration::from_hours(1);
-const NO_PEERS: &str = "this version has no peers";
+/// Longer than the slowest metrics-server's period.
+const STUCK_AFTER: Duration = Duration::from_mins(2);
 
 fn variable<T>(
     report: &mut Report,
@@ -103,7 +101,6 @@ fn listen(section: &mut Section<'_, '_>, overrides: &Overrides) -> Listen {
         section.or("admin", &ADDRESS, SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 18082));
     users.set_port(overrides.users_port.unwrap_or(users.port()));
     peers.set_port(overrides.peers_port.unwrap_or(peers.port()));
-    section.note("peers", NO_PEERS);
     for (key, address, others) in
         [("peers", peers, &[users][..]), ("admin", admin, &[users, peers])]
     {
@@ -141,6 +138,7 @@ fn own(section: &mut Section<'_, '_>, base: &Path) -> Own {
         kubeconfig: section.optional("kubeconfig", &PATH).map(|path| base.join(path)),
         context: section.optional("context", &TEXT),
         watts: section.optional("watts", &WATTS),
+        scheduler: section.or("scheduler", &SCHEDULER, Scheduler::Default),
     }
 }
 
@@ -152,13 +150,15 @@ fn members(top: &mut Section<'_, '_>, own: Option<&ClusterName>, base: &Path) ->
         let kubeconfig = section.required("kubeconfig", &PATH);
         let context = section.optional("context", &TEXT);
         let watts = section.optional("watts", &WATTS);
+        let scheduler = section.or("scheduler", &SCHEDULER, Scheduler::Default);
         let absent = section.or("absent", &BOOLEAN, false);
         let name = name?;
         if names.contains(&name) {
             section.reject("name", format!("must be unique, another member is called {name}"));
         }
         names.push(name.clone());
-        Some(Member { name, region, kubeconfig: base.join(kubeconfig?), context, watts, absent })
+        let kubeconfig = base.join(kubeconfig?);
+        Some(Member { name, region, kubeconfig, context, watts, scheduler, absent })
     });
     if members.len() >= MAX_MEMBERS {
         let message =
@@ -177,21 +177,60 @@ fn peers(section: &mut Section<'_, '_>, base: &Path) -> Option<Peers> {
     Some(Peers { ca: base.join(ca?), identity: identity? })
 }
 
-fn score(section: &mut Section<'_, '_>, overrides: &Overrides) -> Score {
+fn peer(section: &mut Section<'_, '_>, base: &Path) -> Option<Peer> {
+    let endpoint = section.required("endpoint", &ENDPOINT);
+    let name = section.optional("name", &CLUSTER_NAME);
+    let ca = section.optional("ca", &PATH).map(|path| base.join(path));
+    let cert = section.optional("cert", &PATH);
+    let key = section.optional("key", &PATH);
+    if cert.is_some() != key.is_some() {
+        section.reject("cert", "and key belong together, one is missing".to_owned());
+    }
+    let identity =
+        cert.zip(key).map(|(cert, key)| KeyPair { cert: base.join(cert), key: base.join(key) });
+    let basic = basic(section, base);
+    if identity.is_some() && basic.is_some() {
+        section.reject("username", "is for a peer without certificates".to_owned());
+    }
+    Some(Peer { endpoint: endpoint?, name, ca, identity, basic })
+}
+
+fn basic(section: &mut Section<'_, '_>, base: &Path) -> Option<Basic> {
+    let username = section.optional("username", &TEXT);
+    let password_file = section.optional("password_file", &PATH);
+    let act_as = section.optional("act_as", &TEXT);
+    if username.is_some() != password_file.is_some() {
+        section.reject("username", "and password_file belong together, one is missing".to_owned());
+    }
+    if act_as.is_some() && username.is_none() {
+        section.reject(
+            "act_as",
+            "is for a peer that tells no identity: one with a username".to_owned(),
+        );
+    }
+    let password_file = base.join(password_file?);
+    Some(Basic { username: username?, password_file, act_as })
+}
+
+fn score(section: &mut Section<'_, '_>, overrides: &Overrides, base: &Path) -> Score {
     let written = section.or("interval", &DURATION, Duration::from_secs(30));
     let interval = overrides.fetch_interval.unwrap_or(written);
     let max_age = section.or("max_age", &DURATION, MAX_AGE.max(interval));
     if max_age < interval {
         section.reject("max_age", format!("must not be under the interval of {interval:?}"));
     }
-    Score { interval, max_age }
+    Score {
+        interval,
+        max_age,
+        stuck_after: section.or("stuck_after", &DURATION, STUCK_AFTER),
+        namespace: section.or("namespace", &NAMESPACE, "wao-system".to_owned()),
+        original_group: section.or("original_group", &BOOLEAN, false),
+        predictor_ca: section.optional("predictor_ca", &PATH).map(|path| base.join(path)),
+    }
 }
 
 fn placement(section: &mut Section<'_, '_>) -> Placement {
     let strategy = section.or("strategy", &STRATEGY, Strategy::Auto);
-    if strategy == Strategy::Marginal {
-        section.note("strategy", "this version measures no curves and divides by \"inverse\"");
-    }
     Placement { strategy, min_clusters: section.or("min_clusters", &CLUSTERS, 2) }
 }
 

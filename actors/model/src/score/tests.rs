@@ -34,7 +34,12 @@ fn member(text: &str, own: bool, reachable: bool) -> MemberView {
 fn board() -> ScoreBoard {
     let measured = Sample {
         nodes: vec![node(61.25, Some(40.0))],
-        missing: vec![Missing { node: "n3".into(), reason: "no metrics".into() }],
+        missing: vec![Missing {
+            node: "n3".into(),
+            reason: "no metrics".into(),
+            watts: Some(50.0),
+            measured_at: None,
+        }],
         ..sample(123.4, 1000)
     };
     let remembered = Score::new(sample(200.0, 950)).unwrap();

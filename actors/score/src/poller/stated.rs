@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 use tenbin_kernel::Clock;
 use tenbin_model::score::{Provenance, Sample};
 
-use super::{PollError, Source};
+use super::{Measured, PollError, Source};
 
 /// Tells whether the member answers; the error is for a person.
 pub type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
@@ -29,17 +31,18 @@ impl StatedSource {
 }
 
 impl Source for StatedSource {
-    fn sample(&self) -> BoxFuture<'static, Result<Sample, PollError>> {
+    fn sample(&self, _within: Duration) -> LocalBoxFuture<'static, Result<Measured, PollError>> {
         let (watts, answer, clock) = (self.watts, (self.probe)(), self.clock.clone());
         Box::pin(async move {
             answer.await.map_err(PollError::NoAnswer)?;
-            Ok(Sample {
+            let sample = Sample {
                 watts,
                 provenance: Provenance::Stated,
                 sampled_at: clock.now(),
                 nodes: Vec::new(),
                 missing: Vec::new(),
-            })
+            };
+            Ok(Measured { sample, power: None })
         })
     }
 }
