@@ -42,7 +42,8 @@ const ENROL_LIMIT: Duration = Duration::from_secs(30);
 /// The actors of a running daemon and what they publish.
 pub(crate) struct Tree {
     pub(crate) guardian: GuardianHandle,
-    pub(crate) arbiters: Arbiters,
+    /// The actors' threads end when this is dropped.
+    pub(crate) _arbiters: Arbiters,
     pub(crate) clock: Clock,
     pub(crate) registry: Slot<Registry>,
     pub(crate) router: Slot<Router>,
@@ -51,7 +52,7 @@ pub(crate) struct Tree {
     pub(crate) board: Arc<ArcSwap<ScoreBoard>>,
     pub(crate) max_age: Arc<ArcSwap<Duration>>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) pollers: Pollers,
+    pub(crate) config: watch::Sender<Arc<Config>>,
 }
 
 /// Starts all actors but the gateway's listeners.
@@ -71,9 +72,9 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
     let table = Arc::new(ArcSwap::from_pointee(table));
     let router = route(&guardian, &arbiters, &fleet, &table).await?;
     let placer = place(&guardian, &arbiters, &clock, &fleet, &board, config).await?;
-    let mut pollers = Pollers::new(guardian.clone(), scorer, clock.clone());
-    let members = Arc::clone(&fleet.borrow());
-    pollers.arrange(config, &members, &arbiters).await?;
+    let (publisher, configured) = watch::channel(Arc::new(config.clone()));
+    let pollers = Pollers::new(guardian.clone(), &arbiters, scorer, clock.clone());
+    actix::spawn(pollers.keep(fleet.clone(), configured));
     let shared = Arc::new(Shared {
         table,
         certificates: Arc::new(certificates),
@@ -86,7 +87,7 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
     let max_age = Arc::new(ArcSwap::from_pointee(config.score.max_age));
     Ok(Tree {
         guardian,
-        arbiters,
+        _arbiters: arbiters,
         clock,
         registry,
         router,
@@ -95,7 +96,7 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
         board,
         max_age,
         shared,
-        pollers,
+        config: publisher,
     })
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix::ArbiterHandle;
 use anyhow::Context as _;
 use tenbin_fleet::forwarder::Doubt;
 use tenbin_fleet::member::{Fleet, Member};
@@ -13,6 +14,7 @@ use tenbin_model::ids::ClusterName;
 use tenbin_score::poller::{Probe, StatedSource};
 use tenbin_score::scorer::Forget;
 use tenbin_score::{Poller, Scorer};
+use tokio::sync::watch;
 use tracing::warn;
 
 use crate::wiring;
@@ -20,12 +22,15 @@ use crate::wiring;
 const MAILBOX: usize = 16;
 /// Pollers end first: what they would bring is not needed any more.
 const DRAIN_ORDER: u8 = 1;
+/// When pollers that could not be started are tried again.
+const RETRY: Duration = Duration::from_secs(5);
 /// How long a member may take to show that it lives.
 const PROBE_LIMIT: Duration = Duration::from_secs(3);
 
 /// The pollers that run, with what they were made of.
 pub(crate) struct Pollers {
     guardian: GuardianHandle,
+    control: ArbiterHandle,
     scorer: Slot<Scorer>,
     clock: Clock,
     running: BTreeMap<ClusterName, Recipe>,
@@ -41,17 +46,47 @@ struct Recipe {
 // === impl Pollers ===
 
 impl Pollers {
-    pub(crate) fn new(guardian: GuardianHandle, scorer: Slot<Scorer>, clock: Clock) -> Self {
-        Self { guardian, scorer, clock, running: BTreeMap::new() }
+    pub(crate) fn new(
+        guardian: GuardianHandle,
+        arbiters: &Arbiters,
+        scorer: Slot<Scorer>,
+        clock: Clock,
+    ) -> Self {
+        let control = arbiters.control();
+        Self { guardian, control, scorer, clock, running: BTreeMap::new() }
+    }
+
+    /// Keeps the pollers in step with the fleet and the configuration, as long as both are
+    /// published.
+    pub(crate) async fn keep(
+        mut self,
+        mut fleet: watch::Receiver<Arc<Fleet>>,
+        mut config: watch::Receiver<Arc<Config>>,
+    ) {
+        loop {
+            let members = Arc::clone(&fleet.borrow_and_update());
+            let settings = Arc::clone(&config.borrow_and_update());
+            let clock = self.clock.clone();
+            let later = match self.arrange(&settings, &members).await {
+                Ok(()) => None,
+                Err(error) => {
+                    warn!(error = format!("{error:#}"), "pollers are not arranged");
+                    Some(RETRY)
+                }
+            };
+            let changed = tokio::select! {
+                changed = fleet.changed() => changed,
+                changed = config.changed() => changed,
+                () = async { clock.sleep(later.unwrap_or_default()).await }, if later.is_some() => Ok(()),
+            };
+            if changed.is_err() {
+                return;
+            }
+        }
     }
 
     /// Starts, restarts and stops pollers so that they are those of `config` and `fleet`.
-    pub(crate) async fn arrange(
-        &mut self,
-        config: &Config,
-        fleet: &Fleet,
-        arbiters: &Arbiters,
-    ) -> anyhow::Result<()> {
+    async fn arrange(&mut self, config: &Config, fleet: &Fleet) -> anyhow::Result<()> {
         let wanted: BTreeMap<ClusterName, (Recipe, &Arc<Member>)> = fleet
             .members()
             .iter()
@@ -79,7 +114,7 @@ impl Pollers {
             if self.running.contains_key(&name) {
                 continue;
             }
-            self.start(&name, recipe, member, arbiters).await?;
+            self.start(&name, recipe, member).await?;
             self.running.insert(name, recipe);
         }
         Ok(())
@@ -90,14 +125,13 @@ impl Pollers {
         name: &ClusterName,
         recipe: Recipe,
         member: &Arc<Member>,
-        arbiters: &Arbiters,
     ) -> anyhow::Result<()> {
         let (cluster, clock, scorer) = (name.clone(), self.clock.clone(), self.scorer.clone());
         let probe = probe(member);
         let spec = ChildSpec {
             name: poller_name(name),
             order: DRAIN_ORDER,
-            arbiter: arbiters.control(),
+            arbiter: self.control.clone(),
             slot: Slot::empty(),
             mailbox: MAILBOX,
             factory: Box::new(move |lifeline| {

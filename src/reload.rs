@@ -61,6 +61,6 @@ async fn inform(tree: &mut Tree, config: &Config, rules: Arc<Rules>) -> anyhow::
     tree.router.ask(Rule(rules), ASK_LIMIT).await.context("the router does not answer")?;
     let placer = &tree.shared.placer;
     placer.ask(wiring::placement(config), ASK_LIMIT).await.context("the placer does not answer")?;
-    let fleet = Arc::clone(&tree.fleet.borrow());
-    tree.pollers.arrange(config, &fleet, &tree.arbiters).await
+    tree.config.send_replace(Arc::new(config.clone()));
+    Ok(())
 }
