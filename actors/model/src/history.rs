@@ -92,7 +92,7 @@ impl History {
     pub fn record(&mut self, point: Point, now: Timestamp) -> BTreeSet<Hour> {
         let mut changed = BTreeSet::new();
         if kept_by_minute(point.minute(), now) && !self.0.contains_key(&point.minute()) {
-            self.restore(point);
+            self.restore([point]);
             changed.insert(Hour::of(point.minute()));
         }
         changed.extend(self.age(now));
@@ -117,9 +117,9 @@ impl History {
         leaving.into_iter().map(Hour::of).collect()
     }
 
-    /// Puts back a point that was recorded before.
-    pub fn restore(&mut self, point: Point) {
-        self.0.insert(point.minute(), point);
+    /// Puts back points that were recorded before.
+    pub fn restore(&mut self, points: impl IntoIterator<Item = Point>) {
+        self.0.extend(points.into_iter().map(|point| (point.minute(), point)));
     }
 
     /// All points, the oldest first.

@@ -155,7 +155,7 @@ proptest! {
         // As if every minute of two weeks had been recorded before the clock was set back.
         let mut history = History::default();
         for second in (START..START + 14 * 86_400).step_by(usize::try_from(interval).unwrap()) {
-            history.restore(point(second, 100.0));
+            history.restore([point(second, 100.0)]);
         }
         history.age(at(START + 10 * 86_400 + ahead));
         prop_assert!(history.points().count() <= 3457);
