@@ -32,6 +32,9 @@ lint: ## formatting and lints, warnings are errors; cargo-deny when it is instal
 	@trap '$(STEP) --sum' EXIT; export PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH"; \
 	$(STEP) "cargo fmt --check" cargo fmt --all --check; \
 	$(STEP) "cargo clippy" cargo clippy --workspace --all-targets -- -D warnings; \
+	if command -v systemd-analyze >/dev/null; \
+	then $(STEP) "systemd-analyze verify" systemd/verify.sh; \
+	else echo "skipped systemd/verify.sh: no systemd-analyze here"; fi; \
 	if cargo deny --version >/dev/null 2>&1; \
 	then $(STEP) "cargo deny" cargo deny check bans licenses sources; \
 	else echo "skipped cargo deny: make $(TOOLS)/bin/cargo-deny installs it (minutes, once)"; fi

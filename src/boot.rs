@@ -43,7 +43,7 @@ const ENROL_LIMIT: Duration = Duration::from_secs(30);
 pub(crate) struct Tree {
     pub(crate) guardian: GuardianHandle,
     /// The actors' threads end when this is dropped.
-    pub(crate) _arbiters: Arbiters,
+    pub(crate) arbiters: Arbiters,
     pub(crate) clock: Clock,
     pub(crate) registry: Slot<Registry>,
     pub(crate) router: Slot<Router>,
@@ -87,7 +87,7 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
     let max_age = Arc::new(ArcSwap::from_pointee(config.score.max_age));
     Ok(Tree {
         guardian,
-        _arbiters: arbiters,
+        arbiters,
         clock,
         registry,
         router,

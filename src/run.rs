@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 
 use crate::boot::{self, Tree};
 use crate::exit::Exit;
-use crate::{cli, reload, telemetry, wiring};
+use crate::{cli, notify, reload, telemetry, wiring};
 
 /// How long requests in flight may take when the daemon ends.
 const DRAIN_REQUESTS: Duration = Duration::from_secs(10);
@@ -50,7 +50,11 @@ async fn live(path: &Path, config: Config) -> anyhow::Result<()> {
     let (users_handle, pages_handle) = (users.handle(), pages.handle());
     actix::spawn(users);
     actix::spawn(pages);
+    notify::ready();
+    let (control, data) = (tree.arbiters.control(), tree.arbiters.data());
+    actix::spawn(notify::watchdog(control, data, tree.clock.clone()));
     let ended = until_told(&mut tree, path, config).await;
+    notify::stopping();
     info!("draining");
     tree.shared.draining.cancel();
     users_handle.pause().await;
@@ -83,10 +87,13 @@ async fn until_told(tree: &mut Tree, path: &Path, mut config: Config) -> anyhow:
                 error!(actor = failure.child, deaths = failure.deaths, "an actor keeps dying");
                 return Err(anyhow::anyhow!("{} keeps dying", failure.child)).context(Exit::Software);
             }
-            _ = hangup.recv() => tokio::select! {
-                () = reload::reload(tree, path, &mut config) => {}
-                _ = terminate.recv() => return Ok(()),
-            },
+            _ = hangup.recv() => {
+                notify::reloading();
+                tokio::select! {
+                    () = reload::reload(tree, path, &mut config) => notify::ready(),
+                    _ = terminate.recv() => return Ok(()),
+                }
+            }
             () = clock.sleep(CERTIFICATE_CHECK) => refresh(tree, &config),
         }
     }
