@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the real parts that tests and the demo run, once for each content of this folder.
+# Builds the real parts that tests and the demo run, once for each content of this folder, and has
+# those in Python installed (../predictor/build.sh).
 #
 #   build.sh            build what is missing, link build/control-plane to it, print the bin folder
 #   build.sh --where    print the bin folder; exit 1 when something in it is missing
@@ -117,5 +118,6 @@ if [ -n "$(missing)" ]; then
   done <<<"$tools"
   say "control plane: built in $((SECONDS - began)) s"
 fi
+"$here/../predictor/build.sh" >/dev/null
 mkdir -p "$root/build" && ln -sfnT "$dest" "$root/build/control-plane"
 printf '%s\n' "$bin"

@@ -54,7 +54,7 @@ func newNodes(now func() time.Time) *nodes {
 func (n *nodes) sample(name string) (node, bool) {
 	n.lock.Lock()
 	defer n.lock.Unlock()
-	found := n.all[name]
+	found := n.entry(name)
 	if found == nil {
 		return node{}, false
 	}
@@ -66,18 +66,24 @@ func (n *nodes) sample(name string) (node, bool) {
 	return *found, true
 }
 
+// entry is the node of this name; a new one uses 1 GiB and no CPU. It is nil when there are too many.
+func (n *nodes) entry(name string) *node {
+	if n.all[name] == nil && len(n.all) < maxNodes {
+		// A counter of zero would be an incomplete sample to metrics-server.
+		n.all[name] = &node{usage{Memory: 1 << 30}, uint64(time.Second), n.now().Unix(), 0}
+	}
+	return n.all[name]
+}
+
 func (n *nodes) set(usages map[string]usage) error {
 	n.lock.Lock()
 	defer n.lock.Unlock()
-	if len(n.all)+len(usages) > maxNodes {
-		return fmt.Errorf("more than %d nodes", maxNodes)
-	}
 	for name, usage := range usages {
-		if n.all[name] == nil {
-			// A counter of zero would be an incomplete sample to metrics-server.
-			n.all[name] = &node{counter: uint64(time.Second), at: n.now().Unix()}
+		found := n.entry(name)
+		if found == nil {
+			return fmt.Errorf("more than %d nodes", maxNodes)
 		}
-		n.all[name].usage = usage
+		found.usage = usage
 	}
 	return nil
 }
@@ -87,7 +93,7 @@ func (n *nodes) serveResource(w http.ResponseWriter, r *http.Request) {
 	sample, found := n.sample(name)
 	switch {
 	case !found:
-		http.Error(w, "no such node: "+name, http.StatusNotFound)
+		http.Error(w, "too many nodes: "+name, http.StatusInsufficientStorage)
 	case sample.Broken:
 		http.Error(w, "told to be broken", http.StatusInternalServerError)
 	default:

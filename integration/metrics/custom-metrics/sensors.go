@@ -46,19 +46,23 @@ func (s *sensors) handler(writes http.Handler) http.Handler {
 		})
 	}
 	mux.HandleFunc("DELETE /write-metrics/nodes/{node}/{metric}", func(_ http.ResponseWriter, r *http.Request) {
-		s.mark(r, true)
+		s.mark(sensor(r), true)
 	})
 	mux.HandleFunc("POST /write-metrics/nodes/{node}/{metric}", func(w http.ResponseWriter, r *http.Request) {
+		sensor := sensor(r) // before writes has path values of its own
 		writes.ServeHTTP(w, r)
-		s.mark(r, false)
+		s.mark(sensor, false)
 	})
 	return mux
 }
 
-func (s *sensors) mark(r *http.Request, dead bool) {
+// sensor is the node and the metric of a request's path.
+func sensor(r *http.Request) string { return r.PathValue("node") + "/" + r.PathValue("metric") }
+
+func (s *sensors) mark(sensor string, dead bool) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	s.dead[r.PathValue("node")+"/"+r.PathValue("metric")] = dead
+	s.dead[sensor] = dead
 }
 
 func (s *sensors) isStrict() bool {
