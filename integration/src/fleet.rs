@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::cluster::{Cluster, ClusterSpec};
 use crate::daemon::DaemonBuilder;
 use crate::kubelet::Kubelet;
+use crate::pki::Ca;
 use crate::power::{Power, Python};
 use crate::workdir;
 
@@ -107,7 +108,8 @@ impl FleetBuilder {
             (clusters, join(python))
         });
         let power = kubelet.zip(python?).map(|(kubelet, python)| Power::new(kubelet, python));
-        Ok(Fleet { clusters: clusters?, power, folder })
+        let peers_ca = Ca::new("fleet-ca")?;
+        Ok(Fleet { clusters: clusters?, power, peers_ca, folder })
     }
 }
 
@@ -126,6 +128,7 @@ fn join<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
 pub struct Fleet {
     clusters: Vec<Cluster>,
     power: Option<Power>,
+    peers_ca: Ca,
     folder: PathBuf,
 }
 
@@ -150,6 +153,11 @@ impl Fleet {
     /// The kubelet stand-in, the predictor and the BMC, when built with [`FleetBuilder::power`].
     pub fn power(&self) -> Result<&Power> {
         self.power.as_ref().context("a fleet without the parts of power")
+    }
+
+    /// The authority of the fleet's tenbins, when they are peers of each other.
+    pub fn peers_ca(&self) -> &Ca {
+        &self.peers_ca
     }
 
     /// Starts every API server again that has ended.
