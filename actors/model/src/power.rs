@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use crate::config::Scheduler;
 use crate::ids::ClusterName;
 
+pub mod readings;
+
 /// What a power model is asked of one machine (WAO's three inputs, `wao.md` 5.4).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Features {
