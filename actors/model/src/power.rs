@@ -9,6 +9,7 @@ use crate::config::Scheduler;
 use crate::ids::ClusterName;
 
 pub mod readings;
+pub mod round;
 
 /// What a power model is asked of one machine (WAO's three inputs, `wao.md` 5.4).
 #[derive(Debug, Clone, Copy, PartialEq)]

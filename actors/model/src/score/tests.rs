@@ -38,6 +38,7 @@ fn board() -> ScoreBoard {
             node: "n3".into(),
             reason: "no metrics".into(),
             watts: Some(50.0),
+            last_watts: None,
             measured_at: None,
         }],
         ..sample(123.4, 1000)
@@ -74,6 +75,18 @@ fn watts_that_no_machine_has_never_become_a_score() {
     let nodes = vec![node(50.0, Some(f64::NAN))];
     let error = Score::new(Sample { nodes, ..sample(100.0, 1001) }).unwrap_err();
     assert_eq!(error.to_string(), "the CPU percentage of node n0 is not a finite number");
+
+    for (watts, last_watts) in [(0.0, 1.0), (1.0, f64::NAN), (f64::INFINITY, 1.0)] {
+        let missing = vec![Missing {
+            node: "n1".into(),
+            reason: "no metrics".into(),
+            watts: Some(watts),
+            last_watts: Some(last_watts),
+            measured_at: Some(at(1000)),
+        }];
+        let score = Score::new(Sample { missing, ..sample(100.0, 1001) });
+        assert!(matches!(score, Err(InvalidSample::Watts { .. })), "{watts} {last_watts}");
+    }
 
     let unknown = Sample { provenance: Provenance::Unknown, ..sample(100.0, 1001) };
     assert_eq!(Score::new(unknown), Err(InvalidSample::Unknown));
@@ -120,7 +133,7 @@ fn the_page_is_the_json_of_the_design() {
     let rows: Vec<_> =
         page.clusters.iter().take(3).map(|it| serde_json::to_string(it).unwrap()).collect();
     insta::assert_snapshot!(rows.join("\n"), @r#"
-    {"name":"tokyo","own":true,"region":"tokyo-region","watts":123.4,"provenance":"measured","sampled_at":"1970-01-01T00:16:40Z","age_seconds":1.25,"reachable":true,"nodes":[{"name":"n0","watts":61.25,"cpu_percent":40.0,"inlet_celsius":22.5,"delta_p_pascal":null}],"missing":[{"node":"n3","reason":"no metrics"}]}
+    {"name":"tokyo","own":true,"region":"tokyo-region","watts":123.4,"provenance":"measured","sampled_at":"1970-01-01T00:16:40Z","age_seconds":1.25,"reachable":true,"nodes":[{"name":"n0","watts":61.25,"cpu_percent":40.0,"inlet_celsius":22.5,"delta_p_pascal":null}],"missing":[{"node":"n3","reason":"no metrics","watts":50.0,"last_watts":null,"measured_at":null}]}
     {"name":"osaka","own":false,"region":"osaka-region","watts":200.0,"provenance":"ledger","sampled_at":"1970-01-01T00:15:50Z","age_seconds":51.25,"reachable":false,"nodes":[],"missing":[]}
     {"name":"nagoya","own":false,"region":"nagoya-region","watts":null,"provenance":"unknown","sampled_at":null,"age_seconds":null,"reachable":true,"nodes":[],"missing":[]}
     "#);
