@@ -136,10 +136,13 @@ pub fn settle(
 // === impl NodeOutcome ===
 
 impl NodeOutcome {
-    /// The same, where watts or inputs that cannot be are a failure, and reasons are short.
+    /// The same, where watts or inputs that cannot be are a failure, and a reason is one short
+    /// line, whatever a predictor answered.
     fn checked(mut self) -> Self {
         let outcome = self.outcome.and_then(NodeReading::checked);
-        self.outcome = outcome.map_err(|reason| reason.chars().take(REASON_LIMIT).collect());
+        let printable = |it: char| if it.is_control() { ' ' } else { it };
+        self.outcome =
+            outcome.map_err(|reason| reason.chars().take(REASON_LIMIT).map(printable).collect());
         self
     }
 

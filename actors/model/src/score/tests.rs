@@ -147,14 +147,66 @@ fn the_page_reads_back_as_it_was_written() {
 }
 
 #[test]
-fn the_table_aligns_its_columns() {
+fn the_table_aligns_its_columns_and_tells_below_which_nodes_are_missing() {
     insta::assert_snapshot!(page().table(), @r"
-    NAME     OWN   REGION          WATTS   PROVENANCE   AGE   REACHABLE
-    tokyo    yes   tokyo-region    123.4   measured     1s    yes
-    osaka    no    osaka-region    200.0   ledger       51s   no
-    nagoya   no    nagoya-region   -       unknown      -     yes
-    kyoto    no    kyoto-region    -       unknown      -     no
+    NAME     OWN   REGION          WATTS   NODES   PROVENANCE   AGE   REACHABLE
+    tokyo    yes   tokyo-region    123.4   1/2     measured     1s    yes
+    osaka    no    osaka-region    200.0   -       ledger       51s   no
+    nagoya   no    nagoya-region   -       -       unknown      -     yes
+    kyoto    no    kyoto-region    -       -       unknown      -     no
+
+    tokyo n3: no metrics; counted at 50.0 W, the mean of its like
     ");
+}
+
+fn missing(count: usize, watts: f64, last: Option<(f64, i64)>) -> Vec<Missing> {
+    let missing = |it| Missing {
+        node: format!("n{it}"),
+        reason: "no metrics".into(),
+        watts: Some(watts),
+        last_watts: last.map(|(watts, _)| watts),
+        measured_at: last.map(|(_, second)| at(second)),
+    };
+    (0..count).map(missing).collect()
+}
+
+fn page_with(missing: Vec<Missing>, now: i64) -> ScoresPage {
+    let sample = Sample { missing, ..sample(100.0, 1000) };
+    let board = ScoreBoard::default().with_sample(name("tokyo"), sample).unwrap();
+    ScoresPage::new(&board, &[member("tokyo", true, true)], at(now), MAX_AGE)
+}
+
+#[test]
+fn a_missing_node_is_told_with_the_watts_that_it_is_counted_at() {
+    let line = |watts, last| {
+        let table = page_with(missing(1, watts, last), 1000).table();
+        table.lines().last().unwrap().to_owned()
+    };
+    insta::assert_snapshot!(line(80.0, Some((80.0, 990))), @"tokyo n0: no metrics; counted at 80.0 W, last measured at 1970-01-01T00:16:30Z");
+    insta::assert_snapshot!(line(95.5, Some((80.0, 0))), @"tokyo n0: no metrics; counted at 95.5 W, the mean of its like");
+    insta::assert_snapshot!(line(95.5, None), @"tokyo n0: no metrics; counted at 95.5 W, the mean of its like");
+}
+
+#[test]
+fn an_unknown_score_still_tells_what_its_nodes_failed_of() {
+    let page = page_with(missing(1, 80.0, Some((80.0, 0))), 2000);
+    assert_eq!((page.clusters[0].watts, page.clusters[0].missing.len()), (None, 1));
+    insta::assert_snapshot!(page.table(), @r"
+    NAME    OWN   REGION         WATTS   NODES   PROVENANCE   AGE   REACHABLE
+    tokyo   yes   tokyo-region   -       -       unknown      -     yes
+
+    tokyo n0: no metrics
+    ");
+}
+
+#[test]
+fn only_the_first_missing_nodes_are_listed() {
+    let table = page_with(missing(21, 80.0, None), 1000).table();
+    assert_eq!(table.lines().count(), 1 + 1 + 1 + 20 + 1);
+    assert_eq!(table.lines().last(), Some("and 1 more"));
+    assert!(table.contains("   0/21   "), "{table}");
+    let table = page_with(missing(20, 80.0, None), 1000).table();
+    assert!(table.ends_with("mean of its like\n"), "{table}");
 }
 
 #[test]
@@ -162,7 +214,7 @@ fn ages_are_written_as_kubectl_does() {
     let mut page = page();
     let ages = [0.4, 119.9, 120.0, 7199.0, 7200.0, 172_800.0].map(|seconds| {
         page.clusters[0].age_seconds = Some(seconds);
-        page.clusters[0].cells()[5].clone()
+        page.clusters[0].cells()[6].clone()
     });
     assert_eq!(ages, ["0s", "119s", "2m", "119m", "2h", "2d"]);
 }

@@ -206,11 +206,13 @@ fn a_cluster_of_which_nothing_is_known_has_no_watts_but_reasons() {
 }
 
 #[test]
-fn a_long_reason_is_cut() {
+fn a_reason_becomes_one_short_line() {
     let mut broken = failed("n1", &[]);
-    broken.outcome = Err("電".repeat(10_000));
+    broken.outcome = Err(format!("no\nanswer\x1b[2J{}", "電".repeat(10_000)));
     let score = settled(vec![measured("n0", &[], 1.0), broken], None, 0);
-    assert_eq!(score.missing()[0].reason.chars().count(), REASON_LIMIT);
+    let reason = &score.missing()[0].reason;
+    assert!(reason.starts_with("no answer [2J電"), "{reason}");
+    assert_eq!(reason.chars().count(), REASON_LIMIT);
 }
 
 /// A node whose true watts stay the same, or `None` for one that was broken from the beginning.
