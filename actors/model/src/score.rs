@@ -11,12 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::ClusterName;
 
+pub mod condition;
 mod page;
 
 pub use page::{ClusterRow, MemberView, ScoresPage};
 
 /// The nodes that a person reads the reasons of, where there is not room for all.
 const TOLD: usize = 3;
+/// The characters of a foreign text that a person reads.
+const LINE_LIMIT: usize = 200;
 
 /// Where a score comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -264,9 +267,15 @@ impl ScoreBoard {
 
 /// The first nodes with their reasons, and how many more there are.
 pub(crate) fn reasons(missing: &[Missing]) -> String {
-    let told = missing.iter().take(TOLD).map(|it| format!("{}: {}", it.node, it.reason));
+    let told = missing.iter().take(TOLD).map(|it| one_line(&format!("{}: {}", it.node, it.reason)));
     let more = missing.len().checked_sub(TOLD).filter(|more| *more > 0);
     told.chain(more.map(|more| format!("and {more} more"))).collect::<Vec<_>>().join("; ")
+}
+
+/// A text as one short line, whatever a foreign server answered.
+pub(crate) fn one_line(text: &str) -> String {
+    let printable = |it: char| if it.is_control() { ' ' } else { it };
+    text.chars().take(LINE_LIMIT).map(printable).collect()
 }
 
 fn check_watts(watts: f64, of: impl FnOnce() -> String) -> Result<(), InvalidSample> {
