@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use tenbin_fleet::access::AccessSource;
 use tenbin_fleet::registry::{Enrol, MemberSpec};
 use tenbin_gateway::router::Rules;
-use tenbin_gateway::tls::TlsFiles;
+use tenbin_gateway::tls::{ClientCa, TlsFiles};
 use tenbin_model::config::{Config, Unmanaged};
 use tenbin_model::ids::ClusterName;
 use tenbin_model::request::kinds::Kinds;
@@ -71,7 +71,7 @@ pub(crate) fn tls_files(config: &Config) -> TlsFiles {
     TlsFiles {
         cert: config.tls.cert.clone(),
         key: config.tls.key.clone(),
-        client_ca: config.auth.client_ca.clone(),
+        client_cas: vec![ClientCa { path: config.auth.client_ca.clone(), only: None }],
     }
 }
 
