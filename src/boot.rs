@@ -129,6 +129,8 @@ fn former(known: Option<KnownFleet>, clock: &Clock) -> anyhow::Result<Fleet> {
         epoch: u64::try_from(clock.now().as_second()).unwrap_or(1),
         slots: Vec::new(),
         regions: BTreeMap::new(),
+        own: None,
+        peers: Vec::new(),
     });
     let epoch = NonZeroU64::new(known.epoch).unwrap_or(NonZeroU64::MIN);
     let space = VersionSpace::new(epoch, known.slots)

@@ -112,6 +112,8 @@ fn known(fleet: &Fleet) -> KnownFleet {
         epoch: fleet.space.epoch(),
         slots: fleet.space.slots().to_vec(),
         regions: (*fleet.regions).clone(),
+        own: None,
+        peers: Vec::new(),
     }
 }
 

@@ -13,6 +13,7 @@
 //! | [`placement`] | how many replicas each member gets |
 //! | [`power`] | what a member's nodes cost, and what more pods would add |
 //! | [`score`] | what is known of the members' watts |
+//! | [`history`] | what of them is kept for charts |
 //! | [`breaker`] | whether a member may be asked now |
 //! | [`status`], [`warning`] | what a client reads when something is not as it should be |
 
@@ -20,6 +21,7 @@ pub mod body;
 pub mod breaker;
 pub mod config;
 pub mod fold;
+pub mod history;
 pub mod identity;
 pub mod ids;
 pub mod list;
