@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use tenbin_fleet::member::Fleet;
-use tenbin_fleet::registry::{Enrol, Parts, Registry};
+use tenbin_fleet::registry::{Parts, Registry};
+use tenbin_gateway::peers::PeersPort;
 use tenbin_gateway::router::{RouteTable, Router};
 use tenbin_gateway::tls::Certificates;
 use tenbin_gateway::worker::Shared;
@@ -29,7 +30,7 @@ use tracing::info;
 
 use crate::exit::Exit;
 use crate::pollers::Pollers;
-use crate::wiring;
+use crate::{peers, wiring};
 
 /// Later orders end later: see `style.md`, shutdown order.
 const SCORER_ORDER: u8 = 5;
@@ -52,6 +53,7 @@ pub(crate) struct Tree {
     pub(crate) board: Arc<ArcSwap<ScoreBoard>>,
     pub(crate) max_age: Arc<ArcSwap<Duration>>,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) peers: Option<Arc<PeersPort>>,
     pub(crate) config: watch::Sender<Arc<Config>>,
 }
 
@@ -62,6 +64,7 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
     let arbiters = Arbiters::start(&clock).context("cannot start the threads")?;
     let rules = wiring::rules(config)?;
     let certificates = Certificates::load(wiring::tls_files(config)).context(Exit::Config)?;
+    let port = peers::port(config).await?;
     let lock = StateLock::take(&config.state_dir).context(Exit::CannotCreate)?;
     let (ledger, board, known) = remember(&guardian, &arbiters, &clock, lock).await?;
     let former = former(known, &clock)?;
@@ -74,7 +77,8 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
     let placer = place(&guardian, &arbiters, &clock, &fleet, &board, config).await?;
     let (publisher, configured) = watch::channel(Arc::new(config.clone()));
     let pollers = Pollers::new(guardian.clone(), &arbiters, scorer, clock.clone());
-    actix::spawn(pollers.keep(fleet.clone(), configured));
+    actix::spawn(pollers.keep(fleet.clone(), configured.clone()));
+    actix::spawn(peers::renew(port.clone(), registry.clone(), configured, clock.clone()));
     let shared = Arc::new(Shared {
         table,
         certificates: Arc::new(certificates),
@@ -96,6 +100,7 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
         board,
         max_age,
         shared,
+        peers: port,
         config: publisher,
     })
 }
@@ -165,13 +170,15 @@ async fn enrol(
         data: arbiters.data(),
         clock: clock.clone(),
         fleet: Arc::new(publisher),
+        own: None,
+        wanted: Arc::default(),
     };
     let slot = Slot::empty();
     let spec = child("registry", CONTROL_ORDER, arbiters.control(), &slot, move |lifeline| {
         Registry::new(parts.clone(), lifeline)
     });
     guardian.spawn(spec).await.context("cannot start the registry")?;
-    slot.ask(Enrol(wiring::members(config)), ENROL_LIMIT)
+    slot.ask(wiring::enrol(config)?, ENROL_LIMIT)
         .await
         .context("the registry does not answer")?
         .context(Exit::Config)?;

@@ -4,6 +4,7 @@ mod boot;
 mod cli;
 mod exit;
 mod notify;
+mod peers;
 mod pollers;
 mod reload;
 mod run;

@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 
 use crate::boot::{self, Tree};
 use crate::exit::Exit;
-use crate::{cli, notify, reload, telemetry, wiring};
+use crate::{cli, notify, peers, reload, telemetry, wiring};
 
 /// How long requests in flight may take when the daemon ends.
 const DRAIN_REQUESTS: Duration = Duration::from_secs(10);
@@ -38,15 +38,19 @@ pub(crate) fn run(path: &Path) -> anyhow::Result<()> {
 
 async fn live(path: &Path, config: Config) -> anyhow::Result<()> {
     let users = listen(config.listen.users)?;
+    let peers = peers::is_served(&config).then(|| listen(config.listen.peers)).transpose()?;
     let admin = listen(config.listen.admin)?;
     let mut tree = boot::boot(&config).await?;
     actix::spawn(save_fleet(tree.fleet.clone(), tree.ledger.clone(), tree.clock.clone()));
     let workers = std::thread::available_parallelism().map_or(2, Into::into);
-    info!(users = %users.local_addr()?, admin = %admin.local_addr()?, workers, "serving");
+    let peers_address = peers.as_ref().map(TcpListener::local_addr).transpose()?;
+    let peers_address = peers_address.map(tracing::field::display);
+    info!(users = %users.local_addr()?, peers = peers_address, admin = %admin.local_addr()?, workers, "serving");
     let pages =
         admin::serve(admin, pages(&tree, &config)).context("cannot serve the admin port")?;
-    let users = accept::serve(users, &tree.shared, workers, DRAIN_REQUESTS)
-        .context("cannot serve the users port")?;
+    let users =
+        accept::serve(users, peers.zip(tree.peers.clone()), &tree.shared, workers, DRAIN_REQUESTS)
+            .context("cannot serve the users and peers ports")?;
     let (users_handle, pages_handle) = (users.handle(), pages.handle());
     actix::spawn(users);
     actix::spawn(pages);
