@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use tenbin_fleet::member::Fleet;
-use tenbin_fleet::registry::{Parts, Registry};
+use tenbin_fleet::registry::{JoinPeers, Parts, PeerSpec, Refused, Registry};
 use tenbin_gateway::peers::PeersPort;
 use tenbin_gateway::router::{RouteTable, Router};
 use tenbin_gateway::tls::Certificates;
@@ -16,6 +16,7 @@ use tenbin_gateway::worker::Shared;
 use tenbin_kernel::guardian::Intensity;
 use tenbin_kernel::{Arbiters, ChildSpec, Clock, Guardian, GuardianHandle, Slot, Supervised};
 use tenbin_model::config::Config;
+use tenbin_model::ids::ClusterName;
 use tenbin_model::power::PowerBoard;
 use tenbin_model::resource_version::VersionSpace;
 use tenbin_model::score::ScoreBoard;
@@ -26,7 +27,7 @@ use tenbin_writes::turns::Turns;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::exit::Exit;
 use crate::pollers::Pollers;
@@ -67,10 +68,12 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
     let port = peers::port(config).await?;
     let lock = StateLock::take(&config.state_dir).context(Exit::CannotCreate)?;
     let (ledger, board, known) = remember(&guardian, &arbiters, &clock, lock).await?;
+    let (own, peers) = known.as_ref().map(last_known).unwrap_or_default();
     let former = former(known, &clock)?;
     let power = Arc::default();
     let scorer = score(&guardian, &arbiters, &clock, &ledger, (&board, &power)).await?;
-    let (registry, fleet) = enrol(&guardian, &arbiters, &clock, former, config).await?;
+    let (registry, fleet) = enrol(&guardian, &arbiters, &clock, (former, own), config).await?;
+    rejoin(&registry, peers).await;
     let table = RouteTable::new(Arc::clone(&fleet.borrow()), rules);
     let table = Arc::new(ArcSwap::from_pointee(table));
     let router = route(&guardian, &arbiters, &fleet, &table).await?;
@@ -161,7 +164,7 @@ async fn enrol(
     guardian: &GuardianHandle,
     arbiters: &Arbiters,
     clock: &Clock,
-    former: Fleet,
+    (former, own): (Fleet, Option<ClusterName>),
     config: &Config,
 ) -> anyhow::Result<Enrolled> {
     let (publisher, fleet) = watch::channel(Arc::new(former));
@@ -170,7 +173,7 @@ async fn enrol(
         data: arbiters.data(),
         clock: clock.clone(),
         fleet: Arc::new(publisher),
-        own: None,
+        own,
         wanted: Arc::default(),
     };
     let slot = Slot::empty();
@@ -183,6 +186,29 @@ async fn enrol(
         .context("the registry does not answer")?
         .context(Exit::Config)?;
     Ok((slot, fleet))
+}
+
+/// The name of own and the peers, as they were the last time.
+fn last_known(known: &KnownFleet) -> (Option<ClusterName>, Vec<PeerSpec>) {
+    let peers = known.peers.iter().map(|peer| PeerSpec {
+        name: peer.name.clone(),
+        endpoint: peer.endpoint.clone(),
+        region: peer.region.clone(),
+    });
+    (known.own.clone(), peers.collect())
+}
+
+/// Lets the peers of the last time be members until own's ClusterScores tell who they are now.
+async fn rejoin(registry: &Slot<Registry>, peers: Vec<PeerSpec>) {
+    match registry.ask(JoinPeers(peers), ENROL_LIMIT).await {
+        Ok(Ok(refused)) => {
+            for Refused { name, reason } in refused {
+                warn!(cluster = %name, reason, "peer of the last time is no member");
+            }
+        }
+        Ok(Err(error)) => warn!(%error, "peers of the last time are not members"),
+        Err(error) => warn!(%error, "peers of the last time are not members"),
+    }
 }
 
 async fn route(

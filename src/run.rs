@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tenbin_fleet::member::Fleet;
+use tenbin_fleet::member::{Fleet, Reach};
 use tenbin_gateway::accept;
 use tenbin_gateway::admin::{self, Admin};
 use tenbin_kernel::{Clock, Slot};
 use tenbin_model::config::Config;
 use tenbin_score::Ledger;
-use tenbin_score::ledger::{KnownFleet, SaveFleet};
+use tenbin_score::ledger::{KnownFleet, KnownPeer, SaveFleet};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
@@ -115,12 +115,18 @@ fn refresh(tree: &Tree, config: &Config) {
 }
 
 fn known(fleet: &Fleet) -> KnownFleet {
+    let peers = fleet.members().iter().filter(|member| member.reach != Reach::Direct);
+    let peers = peers.map(|member| KnownPeer {
+        name: member.name.clone(),
+        endpoint: member.access.base.clone(),
+        region: Some(member.region.clone()),
+    });
     KnownFleet {
         epoch: fleet.space.epoch(),
         slots: fleet.space.slots().to_vec(),
         regions: (*fleet.regions).clone(),
-        own: None,
-        peers: Vec::new(),
+        own: fleet.own().map(|own| own.name.clone()),
+        peers: peers.collect(),
     }
 }
 
