@@ -7,6 +7,7 @@
 //! ```
 
 pub mod ledger;
+pub mod measure;
 pub mod poller;
 pub mod scorer;
 

@@ -7,7 +7,7 @@ use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, SpawnHandle, WrapFuture,
 };
 use futures_util::future::LocalBoxFuture;
-use serde_json::json;
+use serde_json::{Value, json};
 use tenbin_kernel::{Clock, Drain, Lifeline, Observe, Slot};
 use tenbin_model::ids::ClusterName;
 use tenbin_model::power::Power;
@@ -28,6 +28,11 @@ pub trait Source: 'static {
     /// Takes one sample within a time that the Poller cuts off. The future may be dropped at any
     /// time.
     fn sample(&self, within: Duration) -> LocalBoxFuture<'static, Result<Measured, PollError>>;
+
+    /// What the source tells of its work, as `/actors` shows it.
+    fn observe(&self) -> Value {
+        Value::Null
+    }
 }
 
 /// What one poll brings.
@@ -177,6 +182,7 @@ impl Handler<Observe> for Poller {
             "samples": self.counts.samples,
             "failures": self.counts.failures,
             "samples_dropped": self.counts.dropped,
+            "source": self.source.observe(),
         }))
     }
 }
