@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use self::curve::{Curve, MAX_PODS};
 use crate::config::Scheduler;
 use crate::ids::ClusterName;
+
+mod curve;
 
 /// What a power model is asked of one machine (WAO's three inputs, `wao.md` 5.4).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -114,7 +117,7 @@ mod tests {
         for load in GRID {
             assert!((table.at(load) - (100.0 + load * load)).abs() < 1e-9, "{load}");
         }
-        assert!((table.at(7.5) - (125.0 + 200.0) / 2.0).abs() < 1e-9);
+        assert!((table.at(7.5) - f64::midpoint(125.0, 200.0)).abs() < 1e-9);
         assert!((table.at(250.0) - 10_100.0).abs() < 1e-9);
         assert!((table.at(-3.0) - 100.0).abs() < 1e-9);
     }
