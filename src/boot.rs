@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use tenbin_fleet::member::Fleet;
-use tenbin_fleet::registry::{Enrol, Parts, Registry};
+use tenbin_fleet::registry::{Parts, Registry};
 use tenbin_gateway::router::{RouteTable, Router};
 use tenbin_gateway::tls::Certificates;
 use tenbin_gateway::worker::Shared;
@@ -163,13 +163,15 @@ async fn enrol(
         data: arbiters.data(),
         clock: clock.clone(),
         fleet: Arc::new(publisher),
+        own: None,
+        wanted: Arc::default(),
     };
     let slot = Slot::empty();
     let spec = child("registry", CONTROL_ORDER, arbiters.control(), &slot, move |lifeline| {
         Registry::new(parts.clone(), lifeline)
     });
     guardian.spawn(spec).await.context("cannot start the registry")?;
-    slot.ask(Enrol(wiring::members(config)), ENROL_LIMIT)
+    slot.ask(wiring::enrol(config)?, ENROL_LIMIT)
         .await
         .context("the registry does not answer")?
         .context(Exit::Config)?;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tenbin_fleet::registry::Enrol;
 use tenbin_gateway::router::{Rule, Rules};
 use tenbin_model::config::Config;
 use tracing::{info, warn};
@@ -40,7 +39,7 @@ async fn apply(tree: &mut Tree, path: &Path, current: &Config) -> anyhow::Result
     let rules = wiring::rules(&config)?;
     let certificates = tree.shared.certificates.changed(&wiring::tls_files(&config))?;
     tree.registry
-        .ask(Enrol(wiring::members(&config)), ENROL_LIMIT)
+        .ask(wiring::enrol(&config)?, ENROL_LIMIT)
         .await
         .context("the registry does not answer")??;
     if let Some(certificates) = certificates {

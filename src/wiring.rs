@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tenbin_fleet::access::AccessSource;
-use tenbin_fleet::registry::MemberSpec;
+use tenbin_fleet::registry::{Enrol, MemberSpec};
 use tenbin_gateway::router::Rules;
 use tenbin_gateway::tls::TlsFiles;
 use tenbin_model::config::{Config, Unmanaged};
@@ -14,9 +14,10 @@ use tenbin_model::request::route::RoutePolicy;
 use tenbin_placement::placer;
 
 use crate::exit::Exit;
+use crate::peers;
 
 /// The members, own first; those that an operator has declared absent are nobody's.
-pub(crate) fn members(config: &Config) -> Vec<MemberSpec> {
+pub(crate) fn enrol(config: &Config) -> anyhow::Result<Enrol> {
     let own = MemberSpec {
         name: config.own.name.clone(),
         own: true,
@@ -37,7 +38,8 @@ pub(crate) fn members(config: &Config) -> Vec<MemberSpec> {
             context: member.context.clone(),
         },
     });
-    std::iter::once(own).chain(others).collect()
+    let (peers, trust) = peers::rules(config)?;
+    Ok(Enrol { members: std::iter::once(own).chain(others).chain(peers).collect(), trust })
 }
 
 /// The stated watts of a member.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use awc::error::{ConnectError, SendRequestError};
-use awc::http::Method;
 use awc::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use awc::http::{Method, StatusCode};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tenbin_kernel::AskError;
@@ -16,9 +16,9 @@ use tenbin_model::ids::ClusterName;
 use crate::answer::{Answer, AnswerBody};
 use crate::connect;
 use crate::fault::Fault;
-use crate::forwarder::{Admit, Outcome, Ticket};
-use crate::member::{Fleet, Member};
-use crate::patience::Patience;
+use crate::forwarder::{Admit, Cause, Outcome, Ticket};
+use crate::member::{Fleet, Member, Reach};
+use crate::patience::{Patience, is_alive};
 
 /// How long a list's first byte may take (`reads.md`).
 pub const READ_LIMIT: Duration = Duration::from_secs(30);
@@ -75,6 +75,11 @@ impl Lanes {
             result = attempt(&client, member, &call, authorization.as_ref()).await;
         }
         match result {
+            Ok(response) if is_refusal(member, &response) && !is_alive(&member.forwarder).await => {
+                let (member, since) = (member.name.clone(), Duration::ZERO);
+                let reason = "it does not accept this tenbin".to_owned();
+                Err(Fault::Down { member, since, reason })
+            }
             Ok(response) => {
                 tell(member, Outcome::Answered);
                 Ok(answer(member, response, call.patience, ticket))
@@ -153,21 +158,31 @@ async fn attempt(
     }
 }
 
+/// Whether a peers port may have refused this tenbin, before it looked at the request.
+///
+/// A 401 can also come from an application behind the member's API server; `/livez` tells.
+fn is_refusal(member: &Member, response: &Response) -> bool {
+    member.reach != Reach::Direct && response.status() == StatusCode::UNAUTHORIZED
+}
+
 fn failure(member: &Member, error: &SendRequestError) -> Failure {
+    let untrusted = connect::is_untrusted(error);
     match error {
         // awc says `Disconnected` when the answer did not come: the request may have been read.
         SendRequestError::Connect(ConnectError::Disconnected) => {
             lost(member, "connection closed before the answer".to_owned(), true)
         }
-        SendRequestError::Connect(error) => {
-            let reason = error.to_string();
-            tell(member, Outcome::Unreachable { reason: reason.clone() });
-            let fault = Fault::Down { member: member.name.clone(), since: Duration::ZERO, reason };
-            Failure { fault, closed_early: false }
-        }
+        SendRequestError::Connect(error) => unsent(member, error.to_string(), untrusted),
+        error if untrusted => unsent(member, error.to_string(), true),
         SendRequestError::Send(error) => lost(member, error.to_string(), true),
         error => lost(member, error.to_string(), false),
     }
+}
+
+fn unsent(member: &Member, reason: String, untrusted: bool) -> Failure {
+    tell(member, Outcome::Unreachable(Cause { reason: reason.clone(), untrusted }));
+    let fault = Fault::Down { member: member.name.clone(), since: Duration::ZERO, reason };
+    Failure { fault, closed_early: false }
 }
 
 fn lost(member: &Member, reason: String, closed_early: bool) -> Failure {
