@@ -31,6 +31,16 @@ pub struct PodShape {
     pub memory_bytes: u64,
 }
 
+// === impl PodShape ===
+
+impl Default for PodShape {
+    /// What kube-scheduler takes a container for that asks for nothing: 100m and 200 MiB
+    /// (`scheduler/util/pod_resources.go`).
+    fn default() -> Self {
+        Self { cpu_milli: 100, memory_bytes: 200 * 1024 * 1024 }
+    }
+}
+
 /// What a node has, or what its pods have asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Resources {
