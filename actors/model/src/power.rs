@@ -10,6 +10,7 @@ use crate::config::Scheduler;
 use crate::ids::ClusterName;
 
 mod curve;
+pub mod estimate;
 
 /// What a power model is asked of one machine (WAO's three inputs, `wao.md` 5.4).
 #[derive(Debug, Clone, Copy, PartialEq)]
