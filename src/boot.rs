@@ -30,8 +30,8 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::exit::Exit;
-use crate::pollers::Pollers;
-use crate::{peers, wiring};
+use crate::pollers::Surroundings;
+use crate::{peers, pollers, wiring};
 
 /// Later orders end later: see `style.md`, shutdown order.
 const SCORER_ORDER: u8 = 5;
@@ -79,8 +79,15 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
     let router = route(&guardian, &arbiters, &fleet, &table).await?;
     let placer = place(&guardian, &arbiters, &clock, &fleet, &board, config).await?;
     let (publisher, configured) = watch::channel(Arc::new(config.clone()));
-    let pollers = Pollers::new(guardian.clone(), &arbiters, scorer, clock.clone());
-    actix::spawn(pollers.keep(fleet.clone(), configured.clone()));
+    let polling = Surroundings {
+        guardian: guardian.clone(),
+        control: arbiters.control(),
+        kube: arbiters.kube(),
+        scorer,
+        board: Arc::clone(&board),
+        clock: clock.clone(),
+    };
+    actix::spawn(pollers::keep(polling, fleet.clone(), configured.clone()));
     actix::spawn(peers::renew(port.clone(), registry.clone(), configured, clock.clone()));
     let shared = Arc::new(Shared {
         table,

@@ -8,7 +8,6 @@ use tenbin_fleet::registry::{Enrol, MemberSpec};
 use tenbin_gateway::router::Rules;
 use tenbin_gateway::tls::{ClientCa, TlsFiles};
 use tenbin_model::config::{Config, Unmanaged};
-use tenbin_model::ids::ClusterName;
 use tenbin_model::request::kinds::Kinds;
 use tenbin_model::request::route::RoutePolicy;
 use tenbin_placement::placer;
@@ -40,14 +39,6 @@ pub(crate) fn enrol(config: &Config) -> anyhow::Result<Enrol> {
     });
     let (peers, trust) = peers::rules(config)?;
     Ok(Enrol { members: std::iter::once(own).chain(others).chain(peers).collect(), trust })
-}
-
-/// The stated watts of a member.
-pub(crate) fn watts(config: &Config, name: &ClusterName, own: bool) -> Option<f64> {
-    if own {
-        return config.own.watts;
-    }
-    config.members.iter().find(|member| member.name == *name)?.watts
 }
 
 /// What the router and the gateway go by.
