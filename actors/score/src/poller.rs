@@ -14,7 +14,7 @@ use tenbin_model::power::Power;
 use tenbin_model::score::Sample;
 use tracing::{debug, info, warn};
 
-use crate::scorer::{Sampled, Scorer};
+use crate::scorer::{Failed, Sampled, Scorer};
 
 mod stated;
 
@@ -141,6 +141,10 @@ impl Poller {
             Ok(measured) => self.deliver(measured),
             Err(error) => {
                 self.counts.failures += 1;
+                let failed = Failed { cluster: self.cluster.clone(), reason: error.to_string() };
+                if let Err(error) = self.scorer.tell(failed) {
+                    debug!(cluster = %self.cluster, %error, "failure dropped");
+                }
                 // Once for each change, not for each poll.
                 if self.healthy != Some(false) {
                     warn!(cluster = %self.cluster, %error, "score cannot be sampled");
