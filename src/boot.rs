@@ -40,6 +40,9 @@ const LEDGER_ORDER: u8 = 30;
 const MAILBOX: usize = 64;
 const LOAD_LIMIT: Duration = Duration::from_secs(15);
 const ENROL_LIMIT: Duration = Duration::from_secs(30);
+/// How long users wait for the first scores of a daemon without a ledger.
+const FIRST_ROUND: Duration = Duration::from_secs(2);
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// The actors of a running daemon and what they publish.
 pub(crate) struct Tree {
@@ -113,6 +116,29 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
         peers: port,
         config: publisher,
     })
+}
+
+// === impl Tree ===
+
+impl Tree {
+    /// Waits until each member's watts are known, or are known not to be had, so that the first
+    /// workload is not divided blindly; at most [`FIRST_ROUND`].
+    pub(crate) async fn first_round(&self) {
+        let told = async {
+            loop {
+                let (fleet, board) = (Arc::clone(&self.fleet.borrow()), self.board.load_full());
+                let mut names = fleet.members().iter().map(|member| &member.name);
+                if names.all(|name| board.get(name).is_some() || board.failure(name).is_some()) {
+                    return;
+                }
+                self.clock.sleep(GLANCE).await;
+            }
+        };
+        tokio::select! {
+            () = told => {}
+            () = self.clock.sleep(FIRST_ROUND) => info!("the first scores are not waited for any longer"),
+        }
+    }
 }
 
 /// Opens the ledger, and knows again what was known before.

@@ -42,6 +42,7 @@ async fn live(path: &Path, config: Config) -> anyhow::Result<()> {
     let admin = listen(config.listen.admin)?;
     let mut tree = boot::boot(&config).await?;
     actix::spawn(save_fleet(tree.fleet.clone(), tree.ledger.clone(), tree.clock.clone()));
+    tree.first_round().await;
     let workers = std::thread::available_parallelism().map_or(2, Into::into);
     let peers_address = peers.as_ref().map(TcpListener::local_addr).transpose()?;
     let peers_address = peers_address.map(tracing::field::display);
