@@ -6,6 +6,7 @@
 //!                                        `--> Arc<ArcSwap<ScoreBoard>> (read by anyone)
 //! ```
 
+pub mod cluster_score;
 pub mod ledger;
 pub mod poller;
 pub mod scorer;
