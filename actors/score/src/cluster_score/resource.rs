@@ -152,6 +152,19 @@ impl Group {
         [Self::Tenbin, Self::Original].into_iter().find(|group| group.as_str() == name)
     }
 
+    /// The group that is not this one.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Tenbin => Self::Original,
+            Self::Original => Self::Tenbin,
+        }
+    }
+
+    /// The path of the list in a namespace.
+    pub(crate) fn list_path(self, namespace: &str) -> String {
+        format!("/apis/{}/namespaces/{namespace}/{PLURAL}", self.api_version())
+    }
+
     /// `group/version`.
     pub(crate) fn api_version(self) -> String {
         format!("{}/{VERSION}", self.as_str())
