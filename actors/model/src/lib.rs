@@ -12,6 +12,7 @@
 //! | [`body`] | what each member gets of a user's body |
 //! | [`placement`] | how many replicas each member gets |
 //! | [`power`] | what a member's nodes cost, and what more pods would add |
+//! | [`quantity`] | what number a Kubernetes Quantity is |
 //! | [`score`] | what is known of the members' watts |
 //! | [`breaker`] | whether a member may be asked now |
 //! | [`status`], [`warning`] | what a client reads when something is not as it should be |
@@ -26,6 +27,7 @@ pub mod list;
 pub mod managed;
 pub mod placement;
 pub mod power;
+pub mod quantity;
 pub mod request;
 pub mod resource_version;
 pub mod score;

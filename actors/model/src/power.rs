@@ -8,6 +8,9 @@ use jiff::Timestamp;
 use crate::config::Scheduler;
 use crate::ids::ClusterName;
 
+pub mod readings;
+pub mod round;
+
 /// What a power model is asked of one machine (WAO's three inputs, `wao.md` 5.4).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Features {
@@ -114,7 +117,7 @@ mod tests {
         for load in GRID {
             assert!((table.at(load) - (100.0 + load * load)).abs() < 1e-9, "{load}");
         }
-        assert!((table.at(7.5) - (125.0 + 200.0) / 2.0).abs() < 1e-9);
+        assert!((table.at(7.5) - f64::midpoint(125.0, 200.0)).abs() < 1e-9);
         assert!((table.at(250.0) - 10_100.0).abs() < 1e-9);
         assert!((table.at(-3.0) - 100.0).abs() < 1e-9);
     }

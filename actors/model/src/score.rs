@@ -11,9 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::ClusterName;
 
+pub mod condition;
 mod page;
 
 pub use page::{ClusterRow, MemberView, ScoresPage};
+
+/// The nodes that a person reads the reasons of, where there is not room for all.
+const TOLD: usize = 3;
+/// The characters of a foreign text that a person reads.
+const LINE_LIMIT: usize = 200;
 
 /// Where a score comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +63,11 @@ pub struct Missing {
     /// The watts it is counted at; `None` where nothing is known of it nor of its like.
     #[serde(default)]
     pub watts: Option<f64>,
-    /// When these watts were measured; `None` where they are the mean of its like.
+    /// The watts that were measured of it last; `None` where none ever were, and it is counted at
+    /// the mean of its like.
+    #[serde(default)]
+    pub last_watts: Option<f64>,
+    /// When that was.
     #[serde(default)]
     pub measured_at: Option<Timestamp>,
 }
@@ -142,6 +152,11 @@ impl Score {
                 readings.into_iter().find(|(_, value)| value.is_some_and(|it| !it.is_finite()))
             {
                 return Err(InvalidSample::Reading { reading, node: node.name.clone() });
+            }
+        }
+        for missing in &sample.missing {
+            for watts in missing.watts.into_iter().chain(missing.last_watts) {
+                check_watts(watts, || format!("node {}", missing.node))?;
             }
         }
         match sample.provenance {
@@ -248,6 +263,19 @@ impl ScoreBoard {
     fn fresh(&self, name: &ClusterName, now: Timestamp, max_age: Duration) -> Option<&Arc<Score>> {
         self.get(name).filter(|score| score.is_fresh(now, max_age))
     }
+}
+
+/// The first nodes with their reasons, and how many more there are.
+pub(crate) fn reasons(missing: &[Missing]) -> String {
+    let told = missing.iter().take(TOLD).map(|it| one_line(&format!("{}: {}", it.node, it.reason)));
+    let more = missing.len().checked_sub(TOLD).filter(|more| *more > 0);
+    told.chain(more.map(|more| format!("and {more} more"))).collect::<Vec<_>>().join("; ")
+}
+
+/// A text as one short line, whatever a foreign server answered.
+pub(crate) fn one_line(text: &str) -> String {
+    let printable = |it: char| if it.is_control() { ' ' } else { it };
+    text.chars().take(LINE_LIMIT).map(printable).collect()
 }
 
 fn check_watts(watts: f64, of: impl FnOnce() -> String) -> Result<(), InvalidSample> {

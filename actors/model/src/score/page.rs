@@ -28,7 +28,8 @@ pub struct ScoresPage {
     pub clusters: Vec<ClusterRow>,
 }
 
-/// One member on the page. Of an unknown score nothing is shown, not even how old it is.
+/// One member on the page. Of an unknown score nothing is shown, not even how old it is, but for
+/// what its nodes failed of when it was known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClusterRow {
     /// The member's name.
@@ -53,7 +54,11 @@ pub struct ClusterRow {
     pub missing: Vec<Missing>,
 }
 
-const HEADER: [&str; 7] = ["NAME", "OWN", "REGION", "WATTS", "PROVENANCE", "AGE", "REACHABLE"];
+const HEADER: [&str; 8] =
+    ["NAME", "OWN", "REGION", "WATTS", "NODES", "PROVENANCE", "AGE", "REACHABLE"];
+
+/// The most nodes below the table.
+const LISTED: usize = 20;
 
 // === impl ScoresPage ===
 
@@ -69,7 +74,8 @@ impl ScoresPage {
         Self { clusters: members.iter().map(row).collect() }
     }
 
-    /// The table of `tenbin scores`: aligned columns, one line for each member.
+    /// The table of `tenbin scores`: aligned columns, one line for each member; below it, one for
+    /// each of the first nodes that were not measured.
     pub fn table(&self) -> String {
         let mut lines = vec![HEADER.map(str::to_owned)];
         lines.extend(self.clusters.iter().map(ClusterRow::cells));
@@ -83,7 +89,18 @@ impl ScoresPage {
             table.push_str(cells.collect::<Vec<_>>().join("   ").trim_end());
             table.push('\n');
         }
-        table
+        table + &self.missing()
+    }
+
+    /// An empty line and the first nodes that were not measured; nothing where all were.
+    fn missing(&self) -> String {
+        let mut lines: Vec<_> = self.clusters.iter().flat_map(ClusterRow::missing_lines).collect();
+        let more = lines.len().saturating_sub(LISTED);
+        lines.truncate(LISTED);
+        if more > 0 {
+            lines.push(format!("and {more} more"));
+        }
+        if lines.is_empty() { String::new() } else { format!("\n{}\n", lines.join("\n")) }
     }
 }
 
@@ -92,6 +109,7 @@ impl ScoresPage {
 impl ClusterRow {
     fn new(board: &ScoreBoard, member: &MemberView, now: Timestamp, max_age: Duration) -> Self {
         let score = board.fresh(&member.name, now, max_age);
+        let last = board.get(&member.name);
         Self {
             name: member.name.clone(),
             own: member.own,
@@ -102,7 +120,7 @@ impl ClusterRow {
             age_seconds: score.map(|it| to_the_millisecond(it.age(now))),
             reachable: member.reachable,
             nodes: score.map_or_else(Vec::new, |it| it.nodes().to_vec()),
-            missing: score.map_or_else(Vec::new, |it| it.missing().to_vec()),
+            missing: last.map_or_else(Vec::new, |it| it.missing().to_vec()),
         }
     }
 
@@ -113,11 +131,38 @@ impl ClusterRow {
             yes_or_no(self.own),
             self.region.clone(),
             self.watts.map_or_else(unknown, |watts| format!("{watts:.1}")),
+            self.measured_of_all().unwrap_or_else(unknown),
             self.provenance.as_str().to_owned(),
             self.age_seconds.map_or_else(unknown, age),
             yes_or_no(self.reachable),
         ]
     }
+
+    /// As kubectl's READY: `3/4` is three nodes measured of four. `None` where the score is unknown
+    /// or knows no nodes.
+    fn measured_of_all(&self) -> Option<String> {
+        let (measured, all) = (self.nodes.len(), self.nodes.len() + self.missing.len());
+        (self.watts.is_some() && all > 0).then(|| format!("{measured}/{all}"))
+    }
+
+    fn missing_lines(&self) -> impl Iterator<Item = String> {
+        self.missing.iter().map(|missing| {
+            let counted = self.watts.and_then(|_| counted(missing)).unwrap_or_default();
+            format!("{} {}: {}{counted}", self.name, missing.node, missing.reason)
+        })
+    }
+}
+
+/// What a missing node is counted at, and why.
+fn counted(missing: &Missing) -> Option<String> {
+    let watts = missing.watts?;
+    let how = match missing.measured_at {
+        Some(measured_at) if missing.last_watts == missing.watts => {
+            format!("last measured at {measured_at:.0}")
+        }
+        _ => "the mean of its like".to_owned(),
+    };
+    Some(format!("; counted at {watts:.1} W, {how}"))
 }
 
 fn yes_or_no(value: bool) -> String {

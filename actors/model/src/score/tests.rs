@@ -38,6 +38,7 @@ fn board() -> ScoreBoard {
             node: "n3".into(),
             reason: "no metrics".into(),
             watts: Some(50.0),
+            last_watts: None,
             measured_at: None,
         }],
         ..sample(123.4, 1000)
@@ -74,6 +75,18 @@ fn watts_that_no_machine_has_never_become_a_score() {
     let nodes = vec![node(50.0, Some(f64::NAN))];
     let error = Score::new(Sample { nodes, ..sample(100.0, 1001) }).unwrap_err();
     assert_eq!(error.to_string(), "the CPU percentage of node n0 is not a finite number");
+
+    for (watts, last_watts) in [(0.0, 1.0), (1.0, f64::NAN), (f64::INFINITY, 1.0)] {
+        let missing = vec![Missing {
+            node: "n1".into(),
+            reason: "no metrics".into(),
+            watts: Some(watts),
+            last_watts: Some(last_watts),
+            measured_at: Some(at(1000)),
+        }];
+        let score = Score::new(Sample { missing, ..sample(100.0, 1001) });
+        assert!(matches!(score, Err(InvalidSample::Watts { .. })), "{watts} {last_watts}");
+    }
 
     let unknown = Sample { provenance: Provenance::Unknown, ..sample(100.0, 1001) };
     assert_eq!(Score::new(unknown), Err(InvalidSample::Unknown));
@@ -120,7 +133,7 @@ fn the_page_is_the_json_of_the_design() {
     let rows: Vec<_> =
         page.clusters.iter().take(3).map(|it| serde_json::to_string(it).unwrap()).collect();
     insta::assert_snapshot!(rows.join("\n"), @r#"
-    {"name":"tokyo","own":true,"region":"tokyo-region","watts":123.4,"provenance":"measured","sampled_at":"1970-01-01T00:16:40Z","age_seconds":1.25,"reachable":true,"nodes":[{"name":"n0","watts":61.25,"cpu_percent":40.0,"inlet_celsius":22.5,"delta_p_pascal":null}],"missing":[{"node":"n3","reason":"no metrics"}]}
+    {"name":"tokyo","own":true,"region":"tokyo-region","watts":123.4,"provenance":"measured","sampled_at":"1970-01-01T00:16:40Z","age_seconds":1.25,"reachable":true,"nodes":[{"name":"n0","watts":61.25,"cpu_percent":40.0,"inlet_celsius":22.5,"delta_p_pascal":null}],"missing":[{"node":"n3","reason":"no metrics","watts":50.0,"last_watts":null,"measured_at":null}]}
     {"name":"osaka","own":false,"region":"osaka-region","watts":200.0,"provenance":"ledger","sampled_at":"1970-01-01T00:15:50Z","age_seconds":51.25,"reachable":false,"nodes":[],"missing":[]}
     {"name":"nagoya","own":false,"region":"nagoya-region","watts":null,"provenance":"unknown","sampled_at":null,"age_seconds":null,"reachable":true,"nodes":[],"missing":[]}
     "#);
@@ -134,14 +147,66 @@ fn the_page_reads_back_as_it_was_written() {
 }
 
 #[test]
-fn the_table_aligns_its_columns() {
+fn the_table_aligns_its_columns_and_tells_below_which_nodes_are_missing() {
     insta::assert_snapshot!(page().table(), @r"
-    NAME     OWN   REGION          WATTS   PROVENANCE   AGE   REACHABLE
-    tokyo    yes   tokyo-region    123.4   measured     1s    yes
-    osaka    no    osaka-region    200.0   ledger       51s   no
-    nagoya   no    nagoya-region   -       unknown      -     yes
-    kyoto    no    kyoto-region    -       unknown      -     no
+    NAME     OWN   REGION          WATTS   NODES   PROVENANCE   AGE   REACHABLE
+    tokyo    yes   tokyo-region    123.4   1/2     measured     1s    yes
+    osaka    no    osaka-region    200.0   -       ledger       51s   no
+    nagoya   no    nagoya-region   -       -       unknown      -     yes
+    kyoto    no    kyoto-region    -       -       unknown      -     no
+
+    tokyo n3: no metrics; counted at 50.0 W, the mean of its like
     ");
+}
+
+fn missing(count: usize, watts: f64, last: Option<(f64, i64)>) -> Vec<Missing> {
+    let missing = |it| Missing {
+        node: format!("n{it}"),
+        reason: "no metrics".into(),
+        watts: Some(watts),
+        last_watts: last.map(|(watts, _)| watts),
+        measured_at: last.map(|(_, second)| at(second)),
+    };
+    (0..count).map(missing).collect()
+}
+
+fn page_with(missing: Vec<Missing>, now: i64) -> ScoresPage {
+    let sample = Sample { missing, ..sample(100.0, 1000) };
+    let board = ScoreBoard::default().with_sample(name("tokyo"), sample).unwrap();
+    ScoresPage::new(&board, &[member("tokyo", true, true)], at(now), MAX_AGE)
+}
+
+#[test]
+fn a_missing_node_is_told_with_the_watts_that_it_is_counted_at() {
+    let line = |watts, last| {
+        let table = page_with(missing(1, watts, last), 1000).table();
+        table.lines().last().unwrap().to_owned()
+    };
+    insta::assert_snapshot!(line(80.0, Some((80.0, 990))), @"tokyo n0: no metrics; counted at 80.0 W, last measured at 1970-01-01T00:16:30Z");
+    insta::assert_snapshot!(line(95.5, Some((80.0, 0))), @"tokyo n0: no metrics; counted at 95.5 W, the mean of its like");
+    insta::assert_snapshot!(line(95.5, None), @"tokyo n0: no metrics; counted at 95.5 W, the mean of its like");
+}
+
+#[test]
+fn an_unknown_score_still_tells_what_its_nodes_failed_of() {
+    let page = page_with(missing(1, 80.0, Some((80.0, 0))), 2000);
+    assert_eq!((page.clusters[0].watts, page.clusters[0].missing.len()), (None, 1));
+    insta::assert_snapshot!(page.table(), @r"
+    NAME    OWN   REGION         WATTS   NODES   PROVENANCE   AGE   REACHABLE
+    tokyo   yes   tokyo-region   -       -       unknown      -     yes
+
+    tokyo n0: no metrics
+    ");
+}
+
+#[test]
+fn only_the_first_missing_nodes_are_listed() {
+    let table = page_with(missing(21, 80.0, None), 1000).table();
+    assert_eq!(table.lines().count(), 1 + 1 + 1 + 20 + 1);
+    assert_eq!(table.lines().last(), Some("and 1 more"));
+    assert!(table.contains("   0/21   "), "{table}");
+    let table = page_with(missing(20, 80.0, None), 1000).table();
+    assert!(table.ends_with("mean of its like\n"), "{table}");
 }
 
 #[test]
@@ -149,7 +214,7 @@ fn ages_are_written_as_kubectl_does() {
     let mut page = page();
     let ages = [0.4, 119.9, 120.0, 7199.0, 7200.0, 172_800.0].map(|seconds| {
         page.clusters[0].age_seconds = Some(seconds);
-        page.clusters[0].cells()[5].clone()
+        page.clusters[0].cells()[6].clone()
     });
     assert_eq!(ages, ["0s", "119s", "2m", "119m", "2h", "2d"]);
 }
