@@ -8,13 +8,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use tenbin_fleet::member::Fleet;
-use tenbin_fleet::registry::{Parts, Registry};
+use tenbin_fleet::registry::{JoinPeers, Parts, PeerSpec, Refused, Registry};
+use tenbin_gateway::peers::PeersPort;
 use tenbin_gateway::router::{RouteTable, Router};
 use tenbin_gateway::tls::Certificates;
 use tenbin_gateway::worker::Shared;
 use tenbin_kernel::guardian::Intensity;
 use tenbin_kernel::{Arbiters, ChildSpec, Clock, Guardian, GuardianHandle, Slot, Supervised};
 use tenbin_model::config::Config;
+use tenbin_model::ids::ClusterName;
 use tenbin_model::power::PowerBoard;
 use tenbin_model::resource_version::VersionSpace;
 use tenbin_model::score::ScoreBoard;
@@ -25,11 +27,11 @@ use tenbin_writes::turns::Turns;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::exit::Exit;
-use crate::pollers::Pollers;
-use crate::wiring;
+use crate::pollers::Surroundings;
+use crate::{peers, pollers, wiring};
 
 /// Later orders end later: see `style.md`, shutdown order.
 const SCORER_ORDER: u8 = 5;
@@ -38,12 +40,15 @@ const LEDGER_ORDER: u8 = 30;
 const MAILBOX: usize = 64;
 const LOAD_LIMIT: Duration = Duration::from_secs(15);
 const ENROL_LIMIT: Duration = Duration::from_secs(30);
+/// How long users wait for the first scores of a daemon without a ledger.
+const FIRST_ROUND: Duration = Duration::from_secs(2);
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// The actors of a running daemon and what they publish.
 pub(crate) struct Tree {
     pub(crate) guardian: GuardianHandle,
     /// The actors' threads end when this is dropped.
-    pub(crate) _arbiters: Arbiters,
+    pub(crate) arbiters: Arbiters,
     pub(crate) clock: Clock,
     pub(crate) registry: Slot<Registry>,
     pub(crate) router: Slot<Router>,
@@ -52,6 +57,7 @@ pub(crate) struct Tree {
     pub(crate) board: Arc<ArcSwap<ScoreBoard>>,
     pub(crate) max_age: Arc<ArcSwap<Duration>>,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) peers: Option<Arc<PeersPort>>,
     pub(crate) config: watch::Sender<Arc<Config>>,
 }
 
@@ -62,19 +68,30 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
     let arbiters = Arbiters::start(&clock).context("cannot start the threads")?;
     let rules = wiring::rules(config)?;
     let certificates = Certificates::load(wiring::tls_files(config)).context(Exit::Config)?;
+    let port = peers::port(config).await?;
     let lock = StateLock::take(&config.state_dir).context(Exit::CannotCreate)?;
     let (ledger, board, known) = remember(&guardian, &arbiters, &clock, lock).await?;
+    let (own, peers) = known.as_ref().map(last_known).unwrap_or_default();
     let former = former(known, &clock)?;
     let power = Arc::default();
     let scorer = score(&guardian, &arbiters, &clock, &ledger, (&board, &power)).await?;
-    let (registry, fleet) = enrol(&guardian, &arbiters, &clock, former, config).await?;
+    let (registry, fleet) = enrol(&guardian, &arbiters, &clock, (former, own), config).await?;
+    rejoin(&registry, peers).await;
     let table = RouteTable::new(Arc::clone(&fleet.borrow()), rules);
     let table = Arc::new(ArcSwap::from_pointee(table));
     let router = route(&guardian, &arbiters, &fleet, &table).await?;
     let placer = place(&guardian, &arbiters, &clock, &fleet, &board, config).await?;
     let (publisher, configured) = watch::channel(Arc::new(config.clone()));
-    let pollers = Pollers::new(guardian.clone(), &arbiters, scorer, clock.clone());
-    actix::spawn(pollers.keep(fleet.clone(), configured));
+    let polling = Surroundings {
+        guardian: guardian.clone(),
+        control: arbiters.control(),
+        kube: arbiters.kube(),
+        scorer,
+        board: Arc::clone(&board),
+        clock: clock.clone(),
+    };
+    actix::spawn(pollers::keep(polling, fleet.clone(), configured.clone()));
+    actix::spawn(peers::renew(port.clone(), registry.clone(), configured, clock.clone()));
     let shared = Arc::new(Shared {
         table,
         certificates: Arc::new(certificates),
@@ -87,7 +104,7 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
     let max_age = Arc::new(ArcSwap::from_pointee(config.score.max_age));
     Ok(Tree {
         guardian,
-        _arbiters: arbiters,
+        arbiters,
         clock,
         registry,
         router,
@@ -96,8 +113,32 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
         board,
         max_age,
         shared,
+        peers: port,
         config: publisher,
     })
+}
+
+// === impl Tree ===
+
+impl Tree {
+    /// Waits until each member's watts are known, or are known not to be had, so that the first
+    /// workload is not divided blindly; at most [`FIRST_ROUND`].
+    pub(crate) async fn first_round(&self) {
+        let told = async {
+            loop {
+                let (fleet, board) = (Arc::clone(&self.fleet.borrow()), self.board.load_full());
+                let mut names = fleet.members().iter().map(|member| &member.name);
+                if names.all(|name| board.get(name).is_some() || board.failure(name).is_some()) {
+                    return;
+                }
+                self.clock.sleep(GLANCE).await;
+            }
+        };
+        tokio::select! {
+            () = told => {}
+            () = self.clock.sleep(FIRST_ROUND) => info!("the first scores are not waited for any longer"),
+        }
+    }
 }
 
 /// Opens the ledger, and knows again what was known before.
@@ -124,6 +165,8 @@ fn former(known: Option<KnownFleet>, clock: &Clock) -> anyhow::Result<Fleet> {
         epoch: u64::try_from(clock.now().as_second()).unwrap_or(1),
         slots: Vec::new(),
         regions: BTreeMap::new(),
+        own: None,
+        peers: Vec::new(),
     });
     let epoch = NonZeroU64::new(known.epoch).unwrap_or(NonZeroU64::MIN);
     let space = VersionSpace::new(epoch, known.slots)
@@ -154,7 +197,7 @@ async fn enrol(
     guardian: &GuardianHandle,
     arbiters: &Arbiters,
     clock: &Clock,
-    former: Fleet,
+    (former, own): (Fleet, Option<ClusterName>),
     config: &Config,
 ) -> anyhow::Result<Enrolled> {
     let (publisher, fleet) = watch::channel(Arc::new(former));
@@ -163,7 +206,7 @@ async fn enrol(
         data: arbiters.data(),
         clock: clock.clone(),
         fleet: Arc::new(publisher),
-        own: None,
+        own,
         wanted: Arc::default(),
     };
     let slot = Slot::empty();
@@ -176,6 +219,29 @@ async fn enrol(
         .context("the registry does not answer")?
         .context(Exit::Config)?;
     Ok((slot, fleet))
+}
+
+/// The name of own and the peers, as they were the last time.
+fn last_known(known: &KnownFleet) -> (Option<ClusterName>, Vec<PeerSpec>) {
+    let peers = known.peers.iter().map(|peer| PeerSpec {
+        name: peer.name.clone(),
+        endpoint: peer.endpoint.clone(),
+        region: peer.region.clone(),
+    });
+    (known.own.clone(), peers.collect())
+}
+
+/// Lets the peers of the last time be members until own's ClusterScores tell who they are now.
+async fn rejoin(registry: &Slot<Registry>, peers: Vec<PeerSpec>) {
+    match registry.ask(JoinPeers(peers), ENROL_LIMIT).await {
+        Ok(Ok(refused)) => {
+            for Refused { name, reason } in refused {
+                warn!(cluster = %name, reason, "peer of the last time is no member");
+            }
+        }
+        Ok(Err(error)) => warn!(%error, "peers of the last time are not members"),
+        Err(error) => warn!(%error, "peers of the last time are not members"),
+    }
 }
 
 async fn route(

@@ -3,6 +3,7 @@
 mod boot;
 mod cli;
 mod exit;
+mod notify;
 mod peers;
 mod pollers;
 mod reload;

@@ -10,7 +10,7 @@ use tenbin_model::config::Config;
 use tracing::{info, warn};
 
 use crate::boot::Tree;
-use crate::{cli, wiring};
+use crate::{cli, peers, wiring};
 
 const ENROL_LIMIT: Duration = Duration::from_secs(30);
 const ASK_LIMIT: Duration = Duration::from_secs(5);
@@ -38,12 +38,28 @@ async fn apply(tree: &mut Tree, path: &Path, current: &Config) -> anyhow::Result
     // Whatever can fail comes first, so that a bad file changes nothing.
     let rules = wiring::rules(&config)?;
     let certificates = tree.shared.certificates.changed(&wiring::tls_files(&config))?;
+    let port = match &tree.peers {
+        Some(port) => {
+            let certificates = port.certificates.changed(&peers::tls_files(&config))?;
+            Some((port, certificates, peers::originals(&config).await?))
+        }
+        None => None,
+    };
+    if port.is_none() && peers::is_served(&config) {
+        warn!("the peers port is opened at the next restart");
+    }
     tree.registry
         .ask(wiring::enrol(&config)?, ENROL_LIMIT)
         .await
         .context("the registry does not answer")??;
     if let Some(certificates) = certificates {
         tree.shared.certificates.install(certificates);
+    }
+    if let Some((port, certificates, originals)) = port {
+        if let Some(certificates) = certificates {
+            port.certificates.install(certificates);
+        }
+        port.originals.store(Arc::new(originals));
     }
     tree.max_age.store(Arc::new(config.score.max_age));
     if let Err(error) = inform(tree, &config, rules).await {

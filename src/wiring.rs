@@ -6,9 +6,8 @@ use anyhow::Context as _;
 use tenbin_fleet::access::AccessSource;
 use tenbin_fleet::registry::{Enrol, MemberSpec};
 use tenbin_gateway::router::Rules;
-use tenbin_gateway::tls::TlsFiles;
+use tenbin_gateway::tls::{ClientCa, TlsFiles};
 use tenbin_model::config::{Config, Unmanaged};
-use tenbin_model::ids::ClusterName;
 use tenbin_model::request::kinds::Kinds;
 use tenbin_model::request::route::RoutePolicy;
 use tenbin_placement::placer;
@@ -42,14 +41,6 @@ pub(crate) fn enrol(config: &Config) -> anyhow::Result<Enrol> {
     Ok(Enrol { members: std::iter::once(own).chain(others).chain(peers).collect(), trust })
 }
 
-/// The stated watts of a member.
-pub(crate) fn watts(config: &Config, name: &ClusterName, own: bool) -> Option<f64> {
-    if own {
-        return config.own.watts;
-    }
-    config.members.iter().find(|member| member.name == *name)?.watts
-}
-
 /// What the router and the gateway go by.
 pub(crate) fn rules(config: &Config) -> anyhow::Result<Arc<Rules>> {
     let kinds = Kinds::new(config.routing.replicate.iter().map(String::as_str))
@@ -71,7 +62,7 @@ pub(crate) fn tls_files(config: &Config) -> TlsFiles {
     TlsFiles {
         cert: config.tls.cert.clone(),
         key: config.tls.key.clone(),
-        client_ca: config.auth.client_ca.clone(),
+        client_cas: vec![ClientCa { path: config.auth.client_ca.clone(), only: None }],
     }
 }
 

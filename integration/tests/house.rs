@@ -22,7 +22,12 @@ const ROOMS: [(&str, &[&str], &str); 5] = [
     ("kube_runtime", KUBE_ROOMS, KUBE_WHY),
     ("sled", &["actors/score/src/ledger"], "another store is one file away"),
 ];
-const KUBE_ROOMS: &[&str] = &["actors/fleet", "actors/gateway"];
+const KUBE_ROOMS: &[&str] = &[
+    "actors/fleet",
+    "actors/gateway",
+    "actors/score/src/cluster_score",
+    "actors/score/src/measure",
+];
 const KUBE_WHY: &str = "kube reads kubeconfigs and asks own; objects pass as bytes or plain JSON";
 
 const MOST_LINES: usize = 500;

@@ -74,18 +74,12 @@ impl Lanes {
         if repeatable && matches!(&result, Err(failure) if failure.closed_early) {
             result = attempt(&client, member, &call, authorization.as_ref()).await;
         }
-        match result {
-            Ok(response) if is_refusal(member, &response) && !is_alive(&member.forwarder).await => {
-                let (member, since) = (member.name.clone(), Duration::ZERO);
-                let reason = "it does not accept this tenbin".to_owned();
-                Err(Fault::Down { member, since, reason })
-            }
-            Ok(response) => {
-                tell(member, Outcome::Answered);
-                Ok(answer(member, response, call.patience, ticket))
-            }
-            Err(failure) => Err(failure.fault),
+        let response = result.map_err(|failure| failure.fault)?;
+        if let Some(fault) = doubted(member, &response).await {
+            return Err(fault);
         }
+        tell(member, Outcome::Answered);
+        Ok(answer(member, response, call.patience, ticket))
     }
 
     /// Forgets the connections to members that are no longer in `fleet`.
@@ -158,11 +152,29 @@ async fn attempt(
     }
 }
 
-/// Whether a peers port may have refused this tenbin, before it looked at the request.
+/// What is wrong with a peer whose port, and not the API server behind it, may have answered.
 ///
-/// A 401 can also come from an application behind the member's API server; `/livez` tells.
-fn is_refusal(member: &Member, response: &Response) -> bool {
-    member.reach != Reach::Direct && response.status() == StatusCode::UNAUTHORIZED
+/// A 401 or 503 can also come from an application behind an API server that is well; `/livez` tells.
+async fn doubted(member: &Member, response: &Response) -> Option<Fault> {
+    let status = response.status();
+    let reason = match status {
+        StatusCode::UNAUTHORIZED => "it does not accept this tenbin",
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            "the API server behind it does not answer"
+        }
+        _ => return None,
+    };
+    if member.reach == Reach::Direct || is_alive(&member.forwarder).await {
+        return None;
+    }
+    let (member, reason) = (member.name.clone(), reason.to_owned());
+    Some(match status {
+        // Refused at the door, or by a breaker that was open: nothing was carried out.
+        StatusCode::UNAUTHORIZED | StatusCode::SERVICE_UNAVAILABLE => {
+            Fault::Down { member, since: Duration::ZERO, reason }
+        }
+        _ => Fault::Lost { member, reason },
+    })
 }
 
 fn failure(member: &Member, error: &SendRequestError) -> Failure {

@@ -19,15 +19,19 @@ use crate::forwarder::{self, Forwarder};
 use crate::health::Health;
 use crate::member::{Fleet, Member, Reach};
 
+mod arrange;
 mod messages;
 mod opening;
 mod roll;
 #[cfg(test)]
 mod tests;
 
-pub use messages::{Enrol, EnrolError, JoinPeers, MemberSpec, PeerSpec, Refused, RegionTold};
+pub use messages::{
+    Enrol, EnrolError, JoinPeers, MemberSpec, PeerSpec, Refused, RegionTold, Reopen,
+};
 pub use roll::TrustRules;
 
+use arrange::{Arranged, Candidate, Enrolled, arrange, enrol, forwarder_name};
 use opening::{Nodes, Opened, Region};
 
 /// How often regions that could not be had are asked for again.
@@ -65,15 +69,9 @@ pub struct Parts {
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
     /// Those by configuration.
-    configured: Vec<ClusterName>,
+    members: Vec<MemberSpec>,
     trust: TrustRules,
     joined: Vec<PeerSpec>,
-}
-
-/// A member to be: one that is kept, or one that was opened.
-enum Candidate {
-    Kept(Arc<Member>),
-    Opened(Box<Opened>),
 }
 
 // === impl Registry ===
@@ -249,53 +247,11 @@ impl Registry {
     fn configured(&self) -> Vec<Arc<Member>> {
         let wanted = self.parts.wanted.load();
         let fleet = self.parts.fleet.borrow();
-        let is_configured = |member: &&Arc<Member>| wanted.configured.contains(&member.name);
+        let is_configured = |member: &&Arc<Member>| {
+            member.own || wanted.members.iter().any(|spec| spec.name.as_ref() == Some(&member.name))
+        };
         fleet.members().iter().filter(is_configured).cloned().collect()
     }
-}
-
-/// What becomes of an attempt to change the fleet.
-type Arranged = Result<Vec<Refused>, EnrolError>;
-
-/// Joins the peers of `wanted` to the configured members, starts the new forwarders, publishes,
-/// and stops the forwarders that nobody needs.
-fn arrange(
-    registry: &Registry,
-    configured: Vec<Candidate>,
-    wanted: Wanted,
-) -> impl ActorFuture<Registry, Output = Arranged> + 'static {
-    let (chosen, mut refused) = {
-        let bases: Vec<_> = configured.iter().map(Candidate::name_and_base).collect();
-        roll::choose(&bases, &wanted.trust, &wanted.joined)
-    };
-    let opening = join_all(chosen.into_iter().map(opening::open_peer));
-    opening.into_actor(registry).then(move |outcomes, registry, _ctx| {
-        let mut candidates = configured;
-        for outcome in outcomes {
-            match outcome {
-                Ok(opened) => candidates.push(Candidate::Opened(Box::new(opened))),
-                Err(peer) => refused.push(peer),
-            }
-        }
-        let (members, specs) = registry.admit(candidates);
-        let guardian = registry.parts.guardian.clone();
-        let starting = async move { start(&guardian, specs).await.map(|()| members) };
-        starting.into_actor(registry).then(move |started, registry, _ctx| {
-            let before = Arc::clone(&registry.parts.fleet.borrow());
-            let published = started.and_then(|members| registry.publish(members));
-            if published.is_ok() {
-                registry.parts.wanted.store(Arc::new(wanted));
-            }
-            let after = Arc::clone(&registry.parts.fleet.borrow());
-            let guardian = registry.parts.guardian.clone();
-            let stopping = async move {
-                published?;
-                stop(&guardian, &before, &after).await;
-                Ok(refused)
-            };
-            stopping.into_actor(registry)
-        })
-    })
 }
 
 impl Actor for Registry {
@@ -307,30 +263,21 @@ impl Actor for Registry {
 }
 
 impl Handler<Enrol> for Registry {
-    type Result = AtomicResponse<Self, Result<(), EnrolError>>;
+    type Result = Enrolled;
 
-    fn handle(&mut self, enrol: Enrol, _: &mut Self::Context) -> Self::Result {
-        let Enrol { members, trust } = enrol;
-        let opening = opening::open_all(members, self.regions.clone(), self.own());
-        let enrolling = opening.into_actor(self).then(move |opened, registry, _ctx| {
-            let opened = match opened {
-                Ok(opened) => opened,
-                Err(error) => return actix::fut::err(error).boxed_local(),
-            };
-            registry.unasked.clear();
-            let configured = opened.iter().map(|one| one.name.clone()).collect();
-            let joined = registry.parts.wanted.load().joined.clone();
-            let wanted = Wanted { configured, trust, joined };
-            let candidates = opened.into_iter().map(Box::new).map(Candidate::Opened).collect();
-            arrange(registry, candidates, wanted)
-                .map_ok(|refused, _registry, _ctx| {
-                    for Refused { name, reason } in refused {
-                        warn!(cluster = %name, reason, "peer is no member");
-                    }
-                })
-                .boxed_local()
-        });
-        AtomicResponse::new(Box::pin(enrolling))
+    fn handle(&mut self, enrolled: Enrol, _: &mut Self::Context) -> Self::Result {
+        let Enrol { members, trust } = enrolled;
+        let joined = self.parts.wanted.load().joined.clone();
+        enrol(self, Wanted { members, trust, joined })
+    }
+}
+
+impl Handler<Reopen> for Registry {
+    type Result = Enrolled;
+
+    fn handle(&mut self, _: Reopen, _: &mut Self::Context) -> Self::Result {
+        let wanted = Wanted::clone(&self.parts.wanted.load());
+        enrol(self, wanted)
     }
 }
 
@@ -338,7 +285,7 @@ impl Handler<JoinPeers> for Registry {
     type Result = AtomicResponse<Self, Arranged>;
 
     fn handle(&mut self, join: JoinPeers, _: &mut Self::Context) -> Self::Result {
-        let wanted = Wanted { joined: join.0, ..(**self.parts.wanted.load()).clone() };
+        let wanted = Wanted { joined: join.0, ..Wanted::clone(&self.parts.wanted.load()) };
         let kept = self.configured().into_iter().map(Candidate::Kept).collect();
         AtomicResponse::new(Box::pin(arrange(self, kept, wanted)))
     }
@@ -373,41 +320,4 @@ impl Handler<Drain> for Registry {
     type Result = ();
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) {}
-}
-
-// === impl Candidate ===
-
-impl Candidate {
-    fn name_and_base(&self) -> (ClusterName, String) {
-        match self {
-            Self::Kept(member) => (member.name.clone(), member.access.base.clone()),
-            Self::Opened(opened) => (opened.name.clone(), opened.access.base.clone()),
-        }
-    }
-}
-
-fn forwarder_name(member: &Member) -> String {
-    format!("forwarder/{}/{}", member.name, member.generation)
-}
-
-async fn start(
-    guardian: &GuardianHandle,
-    specs: Vec<ChildSpec<Forwarder>>,
-) -> Result<(), EnrolError> {
-    for spec in specs {
-        guardian.spawn(spec).await.map_err(|error| EnrolError::Spawn(error.to_string()))?;
-    }
-    Ok(())
-}
-
-/// Stops the forwarders of members that are gone or reached otherwise now.
-async fn stop(guardian: &GuardianHandle, before: &Fleet, after: &Fleet) {
-    for member in before.members() {
-        let kept = after.get(member.name.as_str());
-        if kept.is_none_or(|kept| kept.generation != member.generation)
-            && let Err(error) = guardian.stop(&forwarder_name(member)).await
-        {
-            warn!(cluster = %member.name, %error, "forwarder cannot be stopped");
-        }
-    }
 }

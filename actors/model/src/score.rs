@@ -118,7 +118,11 @@ pub enum InvalidSample {
 
 /// The scores of all members at one moment. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct ScoreBoard(BTreeMap<ClusterName, Arc<Score>>);
+pub struct ScoreBoard {
+    scores: BTreeMap<ClusterName, Arc<Score>>,
+    /// Why the last attempt to learn a score failed.
+    failures: BTreeMap<ClusterName, Arc<str>>,
+}
 
 // === impl Provenance ===
 
@@ -225,34 +229,50 @@ impl ScoreBoard {
     /// The board that a ledger remembered; every score gets provenance [`Provenance::Ledger`].
     pub fn recovered(scores: impl IntoIterator<Item = (ClusterName, Score)>) -> Self {
         let recovered = |(name, score): (_, Score)| (name, Arc::new(score.into_recovered()));
-        Self(scores.into_iter().map(recovered).collect())
+        let scores = scores.into_iter().map(recovered).collect();
+        Self { scores, failures: BTreeMap::new() }
     }
 
     /// The board with a new sample of one member. What is delivered last counts, whatever time it
     /// carries, so that a clock that was set back cannot freeze a score.
     pub fn with_sample(&self, name: ClusterName, sample: Sample) -> Result<Self, InvalidSample> {
         let score = Arc::new(Score::new(sample)?);
-        let mut scores = self.0.clone();
-        scores.insert(name, score);
-        Ok(Self(scores))
+        let mut board = self.clone();
+        board.failures.remove(&name);
+        board.scores.insert(name, score);
+        Ok(board)
+    }
+
+    /// The board after an attempt to learn a score has failed; what was known before stays known.
+    #[must_use]
+    pub fn with_failure(&self, name: ClusterName, reason: &str) -> Self {
+        let mut board = self.clone();
+        board.failures.insert(name, reason.into());
+        board
     }
 
     /// The board after a member has left.
     #[must_use]
     pub fn without(&self, name: &ClusterName) -> Self {
-        let mut scores = self.0.clone();
-        scores.remove(name);
-        Self(scores)
+        let mut board = self.clone();
+        board.scores.remove(name);
+        board.failures.remove(name);
+        board
     }
 
     /// The last known score of a member, however old.
     pub fn get(&self, name: &ClusterName) -> Option<&Arc<Score>> {
-        self.0.get(name)
+        self.scores.get(name)
+    }
+
+    /// Why the last attempt to learn a member's score failed, if it did; for a person.
+    pub fn failure(&self, name: &ClusterName) -> Option<&str> {
+        self.failures.get(name).map(AsRef::as_ref)
     }
 
     /// The last known scores by name, however old.
     pub fn iter(&self) -> impl Iterator<Item = (&ClusterName, &Arc<Score>)> {
-        self.0.iter()
+        self.scores.iter()
     }
 
     /// What a member costs now; `None` is unknown: no score, or none of the last `max_age`.

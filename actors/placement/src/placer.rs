@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use serde_json::json;
 use tenbin_fleet::member::Fleet;
 use tenbin_kernel::{Clock, Drain, Lifeline, Observe};
+use tenbin_model::config::Strategy;
 use tenbin_model::ids::ClusterName;
 use tenbin_model::managed::Shares;
 use tenbin_model::placement::{Candidate, Infeasible, InvalidWish, Problem, Wishes, ideal};
@@ -88,11 +89,13 @@ impl Placer {
             min: 0,
             max: None,
             capacity: None,
+            curve: None,
         });
         let mut problem = Problem {
             total: place.total,
             candidates: candidates.collect(),
             min_clusters: self.settings.min_clusters,
+            strategy: Strategy::Inverse,
         };
         let wish = |key: &'static str| place.annotations.get(key).map(String::as_str);
         Wishes::parse(wish)?.apply(&mut problem)?;
@@ -103,7 +106,7 @@ impl Placer {
                 candidate.capacity = Some(0);
             }
         }
-        let shares = ideal(&problem)?;
+        let shares = ideal(&problem)?.shares;
         let shares = shares.iter().filter(|(name, _)| place.among.contains(name));
         Ok(Shares::new(shares.cloned().collect()))
     }

@@ -8,6 +8,7 @@
 
 pub mod cluster_score;
 pub mod ledger;
+pub mod measure;
 pub mod poller;
 pub mod scorer;
 

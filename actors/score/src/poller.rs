@@ -7,14 +7,14 @@ use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, SpawnHandle, WrapFuture,
 };
 use futures_util::future::LocalBoxFuture;
-use serde_json::json;
+use serde_json::{Value, json};
 use tenbin_kernel::{Clock, Drain, Lifeline, Observe, Slot};
 use tenbin_model::ids::ClusterName;
 use tenbin_model::power::Power;
 use tenbin_model::score::Sample;
 use tracing::{debug, info, warn};
 
-use crate::scorer::{Sampled, Scorer};
+use crate::scorer::{Failed, Sampled, Scorer};
 
 mod peer;
 mod stated;
@@ -30,6 +30,11 @@ pub trait Source: 'static {
     /// Takes one sample within a time that the Poller cuts off. The future may be dropped at any
     /// time.
     fn sample(&self, within: Duration) -> LocalBoxFuture<'static, Result<Measured, PollError>>;
+
+    /// What the source tells of its work, as `/actors` shows it.
+    fn observe(&self) -> Value {
+        Value::Null
+    }
 }
 
 /// What one poll brings.
@@ -141,6 +146,10 @@ impl Poller {
             Ok(measured) => self.deliver(measured),
             Err(error) => {
                 self.counts.failures += 1;
+                let failed = Failed { cluster: self.cluster.clone(), reason: error.to_string() };
+                if let Err(error) = self.scorer.tell(failed) {
+                    debug!(cluster = %self.cluster, %error, "failure dropped");
+                }
                 // Once for each change, not for each poll.
                 if self.healthy != Some(false) {
                     warn!(cluster = %self.cluster, %error, "score cannot be sampled");
@@ -182,6 +191,7 @@ impl Handler<Observe> for Poller {
             "samples": self.counts.samples,
             "failures": self.counts.failures,
             "samples_dropped": self.counts.dropped,
+            "source": self.source.observe(),
         }))
     }
 }

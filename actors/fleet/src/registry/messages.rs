@@ -32,6 +32,13 @@ pub struct Enrol {
     pub trust: TrustRules,
 }
 
+/// Reads anew how the members are reached, because certificates or passwords have changed.
+///
+/// An error changes nothing. A full mailbox: ask again.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<(), EnrolError>")]
+pub struct Reopen;
+
 /// What a ClusterScore says of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerSpec {

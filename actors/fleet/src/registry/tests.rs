@@ -1,12 +1,13 @@
 mod rig;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use actix_http::header::HeaderMap;
 use awc::http::Method;
 use bytes::Bytes;
 
-use self::rig::{Authority, Manner, PATIENCE, Rig, dead, name, peer, registry, source};
+use self::rig::{Authority, Manner, PATIENCE, Rig, always, dead, name, peer, registry, source};
 use super::*;
 use crate::access::Trust;
 use crate::fault::Fault;
@@ -78,10 +79,11 @@ async fn peers_whose_trust_cannot_be_read_leave_and_come_back_with_it() {
     rig.identity(&Authority::new(), "tokyo");
     assert!(rig.join(&[dead("nara", 21)]).await.is_empty());
     let before = rig.members();
-    // A certificate that is renewed makes new connections, at the next enrolment too.
+    // A certificate that is renewed makes new connections.
     rig.identity(&Authority::new(), "tokyo");
-    rig.enrol(vec![rig.own(Some("tokyo"))]).await.unwrap();
-    assert_eq!((before[1].1, rig.members()[1].1), (2, 3));
+    rig.registry.ask(Reopen, PATIENCE).await.unwrap().unwrap();
+    assert_eq!(before, pairs(&[("tokyo", 1), ("nara", 2)]));
+    assert_eq!(rig.members(), pairs(&[("tokyo", 1), ("nara", 3)]));
 }
 
 #[actix_rt::test]
@@ -154,10 +156,10 @@ async fn trust_that_fails_on_either_side_is_told_from_death() {
     rig.identity(&ca, "tokyo");
     rig.enrol(vec![rig.own(Some("tokyo"))]).await.unwrap();
     let peers = [
-        peer("up", ca.serve(Manner::Answer(200)).await),
-        peer("stranger", Authority::new().serve(Manner::Answer(200)).await),
+        peer("up", ca.serve(always(200)).await),
+        peer("stranger", Authority::new().serve(always(200)).await),
         peer("alert", ca.serve(Manner::Alert).await),
-        peer("refusal", ca.serve(Manner::Answer(401)).await),
+        peer("refusal", ca.serve(always(401)).await),
         dead("dead", 10),
     ];
     assert!(rig.join(&peers).await.is_empty());
@@ -167,17 +169,38 @@ async fn trust_that_fails_on_either_side_is_told_from_death() {
     {
         assert_eq!(untrusted(&rig.health(member).await), Some(expected), "{member}");
     }
-    // A request to one that was well until now is not answered with its 401 either.
+}
+
+#[actix_rt::test]
+async fn an_answer_of_the_port_is_not_taken_for_the_api_servers() {
+    let rig = Rig::new().await;
+    let ca = Authority::new();
+    rig.identity(&ca, "tokyo");
+    rig.enrol(vec![rig.own(Some("tokyo"))]).await.unwrap();
     let lanes = Lanes::default();
-    let fault = lanes.send(&rig.member("refusal"), get("/api", PROMPT)).await;
-    assert!(matches!(fault, Err(Fault::Down { .. })));
+    for (code, unsent) in [(401, true), (503, true), (504, false)] {
+        let now = Arc::new(AtomicU16::new(200));
+        let nara = peer("nara", ca.serve(Manner::Answer(Arc::clone(&now))).await);
+        rig.join(&[nara]).await;
+        assert_eq!(rig.health("nara").await, Health::Up);
+        now.store(code, Ordering::SeqCst);
+        let post = Call { method: Method::POST, ..get("/api", PROMPT) };
+        let fault = lanes.send(&rig.member("nara"), post).await.err().unwrap();
+        assert_eq!(fault.is_unsent(), unsent, "{fault}");
+        assert_eq!(untrusted(&rig.health("nara").await), Some(code == 401));
+    }
+    // An application behind an API server that is well says the same for itself.
+    let stream = peer("kyoto", ca.serve(Manner::Application).await);
+    rig.join(&[stream]).await;
+    let answer = lanes.send(&rig.member("kyoto"), get("/api", PROMPT)).await.unwrap();
+    assert_eq!(answer.status.as_u16(), 401);
 }
 
 #[actix_rt::test]
 async fn a_peer_of_the_original_program_is_reached_with_a_password() {
     let rig = Rig::new().await;
     let ca = Authority::new();
-    let port = ca.serve(Manner::Answer(200)).await;
+    let port = ca.serve(always(200)).await;
     let basic = |folder: &Path| Trust::Basic {
         ca: Some(folder.join("ca.crt")),
         username: "wao".to_owned(),

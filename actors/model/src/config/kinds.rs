@@ -105,12 +105,7 @@ pub(super) const ENDPOINT: Kind<String> = Kind {
 
 pub(super) const STRATEGY: Kind<Strategy> = Kind {
     what: "\"auto\", \"marginal\" or \"inverse\"",
-    read: |value| match value.as_str()? {
-        "auto" => Some(Strategy::Auto),
-        "marginal" => Some(Strategy::Marginal),
-        "inverse" => Some(Strategy::Inverse),
-        _ => None,
-    },
+    read: |value| Strategy::parse(value.as_str()?),
 };
 
 pub(super) const UNMANAGED: Kind<Unmanaged> = Kind {

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use actix_rt::Arbiter;
 use rcgen::{
@@ -39,14 +40,16 @@ pub(super) struct Authority {
 }
 
 /// What a peers port does with a request.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) enum Manner {
-    /// Answers with this code.
-    Answer(u16),
+    /// Answers with the code of the moment.
+    Answer(Arc<AtomicU16>),
     /// Refuses every client certificate in the handshake.
     Alert,
     /// Answers `/livez`, and begins any other answer that it never goes on with.
     Stream,
+    /// Answers `/livez`, and refuses anything else.
+    Application,
 }
 
 // === impl Rig ===
@@ -143,6 +146,17 @@ impl Rig {
     }
 }
 
+/// Answers with `code`.
+pub(super) fn always(code: u16) -> Manner {
+    Manner::Answer(Arc::new(AtomicU16::new(code)))
+}
+
+const STREAM: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+fn answer(code: u16) -> String {
+    format!("HTTP/1.1 {code} As Told\r\nContent-Length: 0\r\n\r\n")
+}
+
 pub(super) async fn registry(parts: &Parts, called: &str) -> Slot<Registry> {
     let (slot, parts) = (Slot::empty(), parts.clone());
     let spec = ChildSpec {
@@ -224,20 +238,19 @@ impl Authority {
         let address = listener.local_addr().unwrap();
         actix_rt::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let acceptor = acceptor.clone();
+                let (acceptor, manner) = (acceptor.clone(), manner.clone());
                 actix_rt::spawn(async move {
                     let mut stream = acceptor.accept(stream).await?;
                     let mut head = [0; 4096];
                     while let length @ 1.. = stream.read(&mut head).await? {
                         let lives = head[..length].starts_with(b"GET /livez");
-                        let text = match manner {
-                            Manner::Stream if !lives => {
-                                "200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-                            }
-                            Manner::Answer(401) => "401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
-                            _ => "200 OK\r\nContent-Length: 0\r\n\r\n",
+                        let answer = match &manner {
+                            Manner::Stream if !lives => STREAM.to_owned(),
+                            Manner::Application if !lives => answer(401),
+                            Manner::Stream | Manner::Application | Manner::Alert => answer(200),
+                            Manner::Answer(code) => answer(code.load(Ordering::SeqCst)),
                         };
-                        stream.write_all(format!("HTTP/1.1 {text}").as_bytes()).await?;
+                        stream.write_all(answer.as_bytes()).await?;
                     }
                     Ok::<_, std::io::Error>(())
                 });
