@@ -3,10 +3,17 @@
 use tenbin_fleet::member::Fleet;
 use tenbin_model::ids::ClusterName;
 
+mod keeper;
+mod plan;
 mod resource;
 mod serve;
 mod status;
+mod view;
+mod watched;
+mod world;
+mod write;
 
+pub use keeper::{Keeper, Parts};
 pub use resource::{ClusterScore, ClusterScoreSpec, ClusterScoreStatus, Group, NodeStatus, crds};
 pub use serve::list;
 
@@ -41,3 +48,6 @@ impl Own {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::core::ApiResource;
 use kube::{CustomResource, CustomResourceExt as _};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -11,6 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub(crate) const VERSION: &str = "v1beta1";
 /// The resource as it stands in paths.
 pub(crate) const PLURAL: &str = "clusterscores";
+/// The kind.
+pub(crate) const KIND: &str = "ClusterScore";
 
 /// Where ClusterScores are kept; the schema is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -168,5 +171,14 @@ impl Group {
     /// `group/version`.
     pub(crate) fn api_version(self) -> String {
         format!("{}/{VERSION}", self.as_str())
+    }
+
+    /// What requests of this group are made with.
+    pub(crate) fn api_resource(self) -> ApiResource {
+        ApiResource {
+            group: self.as_str().to_owned(),
+            api_version: self.api_version(),
+            ..ClusterScore::api_resource()
+        }
     }
 }

@@ -29,7 +29,7 @@ pub fn list(
             "kind": "ClusterScore",
             "metadata": {"name": own.name, "namespace": namespace},
             "spec": own.spec(),
-            "status": ClusterScoreStatus::of(score.map(AsRef::as_ref), now, max_age),
+            "status": ClusterScoreStatus::of(score.map(AsRef::as_ref), &[], now, max_age),
         }],
     })
 }
