@@ -22,7 +22,7 @@ use tenbin_model::resource_version::VersionSpace;
 use tenbin_model::score::ScoreBoard;
 use tenbin_placement::{Placer, placer};
 use tenbin_score::ledger::{KnownFleet, LoadScores, StateLock};
-use tenbin_score::{Ledger, Scorer};
+use tenbin_score::{Estimator, Ledger, Scorer, estimator};
 use tenbin_writes::turns::Turns;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +53,7 @@ pub(crate) struct Tree {
     pub(crate) registry: Slot<Registry>,
     pub(crate) router: Slot<Router>,
     pub(crate) ledger: Slot<Ledger>,
+    pub(crate) estimator: Slot<Estimator>,
     pub(crate) fleet: watch::Receiver<Arc<Fleet>>,
     pub(crate) board: Arc<ArcSwap<ScoreBoard>>,
     pub(crate) max_age: Arc<ArcSwap<Duration>>,
@@ -80,7 +81,8 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
     let table = RouteTable::new(Arc::clone(&fleet.borrow()), rules);
     let table = Arc::new(ArcSwap::from_pointee(table));
     let router = route(&guardian, &arbiters, &fleet, &table).await?;
-    let placer = place(&guardian, &arbiters, &clock, &fleet, &board, config).await?;
+    let estimator = estimate(&guardian, &arbiters, &clock, &fleet, power, config).await?;
+    let placer = place(&guardian, &arbiters, &clock, &fleet, &board, &estimator, config).await?;
     let (publisher, configured) = watch::channel(Arc::new(config.clone()));
     let polling = Surroundings {
         guardian: guardian.clone(),
@@ -109,6 +111,7 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
         registry,
         router,
         ledger,
+        estimator,
         fleet,
         board,
         max_age,
@@ -259,19 +262,41 @@ async fn route(
     Ok(slot)
 }
 
+async fn estimate(
+    guardian: &GuardianHandle,
+    arbiters: &Arbiters,
+    clock: &Clock,
+    fleet: &watch::Receiver<Arc<Fleet>>,
+    power: Arc<ArcSwap<PowerBoard>>,
+    config: &Config,
+) -> anyhow::Result<Slot<Estimator>> {
+    let slot = Slot::empty();
+    let (fleet, clock) = (fleet.clone(), clock.clone());
+    let settings = wiring::estimates(config);
+    let mut spec = child("estimator", CONTROL_ORDER, arbiters.control(), &slot, move |lifeline| {
+        Estimator::new(fleet.clone(), Arc::clone(&power), clock.clone(), settings, lifeline)
+    });
+    spec.mailbox = estimator::MAILBOX;
+    guardian.spawn(spec).await.context("cannot start the estimator")?;
+    Ok(slot)
+}
+
 async fn place(
     guardian: &GuardianHandle,
     arbiters: &Arbiters,
     clock: &Clock,
     fleet: &watch::Receiver<Arc<Fleet>>,
     board: &Arc<ArcSwap<ScoreBoard>>,
+    estimator: &Slot<Estimator>,
     config: &Config,
 ) -> anyhow::Result<Slot<Placer>> {
     let slot = Slot::empty();
     let (fleet, board, clock) = (fleet.clone(), Arc::clone(board), clock.clone());
+    let estimator = estimator.clone();
     let settings = wiring::placement(config);
     let mut spec = child("placer", CONTROL_ORDER, arbiters.control(), &slot, move |lifeline| {
-        Placer::new(fleet.clone(), Arc::clone(&board), clock.clone(), settings, lifeline)
+        let (fleet, board) = (fleet.clone(), Arc::clone(&board));
+        Placer::new(fleet, board, estimator.clone(), clock.clone(), settings, lifeline)
     });
     spec.mailbox = placer::MAILBOX;
     guardian.spawn(spec).await.context("cannot start the placer")?;
