@@ -14,7 +14,7 @@ mod world;
 mod write;
 
 pub use keeper::{Keeper, Parts};
-pub use resource::{ClusterScore, ClusterScoreSpec, ClusterScoreStatus, Group, NodeStatus, crds};
+pub use resource::{ClusterScore, ClusterScoreSpec, ClusterScoreStatus, Group, NodeStatus, crd};
 pub use serve::list;
 
 /// What own's ClusterScore says of own.

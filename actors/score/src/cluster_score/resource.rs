@@ -90,13 +90,11 @@ pub struct NodeStatus {
 }
 
 /// The CRDs of both groups.
-pub fn crds() -> [CustomResourceDefinition; 2] {
-    [Group::Tenbin, Group::Original].map(|group| {
-        let mut crd = ClusterScore::crd();
-        crd.metadata.name = Some(format!("{PLURAL}.{}", group.as_str()));
-        group.as_str().clone_into(&mut crd.spec.group);
-        crd
-    })
+pub fn crd(group: Group) -> CustomResourceDefinition {
+    let mut crd = ClusterScore::crd();
+    crd.metadata.name = Some(format!("{PLURAL}.{}", group.as_str()));
+    group.as_str().clone_into(&mut crd.spec.group);
+    crd
 }
 
 fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
