@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use tenbin_kernel::ManualClock;
 
 use super::*;
-use crate::measure::tests::{Reply, Served, output, predicted, serve, watts};
-use crate::measure::web::predictor_tls;
+use crate::measure::tests::{Reply, Served, output, predicted, serve, serve_tls, watts};
+use crate::measure::web::{PredictorTlsError, predictor_tls};
+use crate::tests::until;
 
 const WITHIN: Duration = Duration::from_secs(10);
 
@@ -177,9 +178,7 @@ async fn a_predictor_that_hangs_costs_its_limit_once_and_the_other_nothing() {
     let patience = async {
         // Until one is silent and the other has been read; then the time passes at once.
         let asked = || fixture.predictor.web().requests() == 2;
-        while !asked() || fixture.hand.sleepers() > 1 {
-            tokio::task::yield_now().await;
-        }
+        until(|| asked() && fixture.hand.sleepers() == 1).await;
         fixture.hand.advance(Duration::from_secs(3));
     };
     let (answers, ()) = tokio::join!(predicting, patience);
@@ -242,4 +241,59 @@ fn answers_are_read_flat_and_nested_and_counted() {
     {
         assert!(matches!(read(text.as_bytes(), 1), Err(Refusal::Unusable(_))), "{text}");
     }
+}
+
+#[actix::test]
+async fn models_that_hung_the_last_time_leave_the_others_their_turn() {
+    let fixture = Fixture::new(|_| Reply::Never);
+    let Model::Inference { url, .. } = fixture.model.clone() else { unreachable!() };
+    let served = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&served);
+    let good = serve(move |served| {
+        count.fetch_add(1, Ordering::SeqCst);
+        predicted(served)
+    });
+    // It comes after all others in order.
+    let good = Model::Inference { url: good, secret: Some("z".to_owned()) };
+    let hanging =
+        (0..PLACES).map(|it| Model::Inference { url: format!("{url}{it:03}"), secret: None });
+    let basic = Basic { username: "user".into(), password: "pass".into() };
+    let secrets = [("z".to_owned(), Ok(basic))].into();
+    let rows: BTreeMap<_, _> = hanging.chain([good.clone()]).map(|it| (it, loads(1))).collect();
+    for round in 1..=2 {
+        let budget = Budget::new(&fixture.clock, Duration::from_secs(3));
+        let predicting = fixture.predictor.predict(rows.clone(), &secrets, &budget);
+        let pass = async {
+            // All places are taken by those that hang; the good one has had its own before.
+            let asked = || usize::try_from(fixture.predictor.web().requests()).unwrap();
+            until(|| asked() == round * PLACES + served.load(Ordering::SeqCst)).await;
+            until(|| served.load(Ordering::SeqCst) == round - 1).await;
+            fixture.hand.advance(Duration::from_secs(3));
+        };
+        let (answers, ()) = tokio::join!(predicting, pass);
+        assert_eq!(answers[&good][0].is_ok(), round == 2, "{round}");
+    }
+}
+
+#[actix::test]
+async fn a_predictor_behind_https_is_believed_by_the_configured_authority_only() {
+    let (url, ca) = serve_tls(predicted);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.crt");
+    assert!(matches!(predictor_tls(Some(&path)), Err(PredictorTlsError::ReadFile { .. })));
+    std::fs::write(&path, "").unwrap();
+    assert!(matches!(predictor_tls(Some(&path)), Err(PredictorTlsError::NoCertificate { .. })));
+    std::fs::write(&path, ca).unwrap();
+    let model = Model::Inference { url, secret: None };
+    let ask = async |ca: Option<&std::path::Path>| {
+        let clock = Clock::system();
+        let web = Web::outward(predictor_tls(ca).unwrap());
+        let predictor = Predictor::new(web, clock.clone());
+        let budget = Budget::new(&clock, WITHIN);
+        let rows = [(model.clone(), loads(1))].into();
+        predictor.predict(rows, &Secrets::new(), &budget).await.remove(&model).unwrap()
+    };
+    all_predicted(&ask(Some(&path)).await);
+    let reason = ask(None).await.remove(0).unwrap_err();
+    assert!(reason.contains("does not answer") && reason.contains("certificate"), "{reason}");
 }
