@@ -7,11 +7,14 @@ STEP := integration/step.sh
 FUZZ := actors/model/fuzz
 TOOLS := build/tools
 FUZZ_SECONDS ?= 60
+IMAGE ?= tenbin:0.1.0
+MANIFESTS := $(patsubst %,container/manifests/%.yaml,namespace crds rbac config deployment service)
 
-.PHONY: help demo demo-down test lint fmt bench fuzz soak control-plane clean
+.PHONY: help demo demo-down test lint fmt bench fuzz soak control-plane manifests image \
+  build-installer clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## a fleet of three real clusters with tenbin before it; stays up (ONCE=1: ends at once)
 	@integration/demo.sh
@@ -32,6 +35,11 @@ lint: ## formatting and lints, warnings are errors; cargo-deny when it is instal
 	@trap '$(STEP) --sum' EXIT; export PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH"; \
 	$(STEP) "cargo fmt --check" cargo fmt --all --check; \
 	$(STEP) "cargo clippy" cargo clippy --workspace --all-targets -- -D warnings; \
+	if command -v systemd-analyze >/dev/null; \
+	then $(STEP) "systemd-analyze verify" systemd/verify.sh; \
+	else echo "skipped systemd/verify.sh: no systemd-analyze here"; fi; \
+	$(STEP) "crds.yaml is that of the types" \
+	  diff container/manifests/crds.yaml <(cargo run -q -p tenbin -- crds); \
 	if cargo deny --version >/dev/null 2>&1; \
 	then $(STEP) "cargo deny" cargo deny check bans licenses sources; \
 	else echo "skipped cargo deny: make $(TOOLS)/bin/cargo-deny installs it (minutes, once)"; fi
@@ -66,7 +74,21 @@ soak: ## the long tests (marked ignored), optimised, one after the other
 control-plane: ## builds the real parts (about 6 minutes once on 2 cores, then nothing)
 	@integration/control-plane/build.sh
 
-clean: ## removes build/ and target/; the cache in ~/.cache/tenbin stays
+manifests: ## writes container/manifests/crds.yaml from the Rust types
+	@mkdir -p build
+	@cargo run -q -p tenbin -- crds >build/crds.yaml
+	@mv build/crds.yaml container/manifests/crds.yaml
+
+image: ## builds the container image IMAGE (tenbin:0.1.0) with docker
+	@docker build -f container/Containerfile -t $(IMAGE) .
+
+build-installer: ## joins the manifests, with the image IMAGE, into dist/install.yaml
+	@mkdir -p dist
+	@awk 'FNR == 1 && NR > 1 { print "---" } { print }' $(MANIFESTS) \
+	  | sed 's|image: tenbin$$|image: $(IMAGE)|' >dist/install.yaml
+	@echo dist/install.yaml
+
+clean: ## removes build/, dist/ and target/; the cache in ~/.cache/tenbin stays
 	@if [ -x target/debug/tenbin-fleet ]; then target/debug/tenbin-fleet down; fi
-	@rm -rf build
+	@rm -rf build dist
 	@cargo clean

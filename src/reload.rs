@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tenbin_fleet::registry::Enrol;
 use tenbin_gateway::router::{Rule, Rules};
 use tenbin_model::config::Config;
 use tracing::{info, warn};
 
 use crate::boot::Tree;
-use crate::{cli, wiring};
+use crate::{cli, peers, wiring};
 
 const ENROL_LIMIT: Duration = Duration::from_secs(30);
 const ASK_LIMIT: Duration = Duration::from_secs(5);
@@ -39,12 +38,28 @@ async fn apply(tree: &mut Tree, path: &Path, current: &Config) -> anyhow::Result
     // Whatever can fail comes first, so that a bad file changes nothing.
     let rules = wiring::rules(&config)?;
     let certificates = tree.shared.certificates.changed(&wiring::tls_files(&config))?;
+    let port = match &tree.peers {
+        Some(port) => {
+            let certificates = port.certificates.changed(&peers::tls_files(&config))?;
+            Some((port, certificates, peers::originals(&config).await?))
+        }
+        None => None,
+    };
+    if port.is_none() && peers::is_served(&config) {
+        warn!("the peers port is opened at the next restart");
+    }
     tree.registry
-        .ask(Enrol(wiring::members(&config)), ENROL_LIMIT)
+        .ask(wiring::enrol(&config)?, ENROL_LIMIT)
         .await
         .context("the registry does not answer")??;
     if let Some(certificates) = certificates {
         tree.shared.certificates.install(certificates);
+    }
+    if let Some((port, certificates, originals)) = port {
+        if let Some(certificates) = certificates {
+            port.certificates.install(certificates);
+        }
+        port.originals.store(Arc::new(originals));
     }
     tree.max_age.store(Arc::new(config.score.max_age));
     if let Err(error) = inform(tree, &config, rules).await {
@@ -59,6 +74,8 @@ async fn apply(tree: &mut Tree, path: &Path, current: &Config) -> anyhow::Result
 /// Tells the actors what changed for them.
 async fn inform(tree: &mut Tree, config: &Config, rules: Arc<Rules>) -> anyhow::Result<()> {
     tree.router.ask(Rule(rules), ASK_LIMIT).await.context("the router does not answer")?;
+    let estimates = tree.estimator.ask(wiring::estimates(config), ASK_LIMIT);
+    estimates.await.context("the estimator does not answer")?;
     let placer = &tree.shared.placer;
     placer.ask(wiring::placement(config), ASK_LIMIT).await.context("the placer does not answer")?;
     tree.config.send_replace(Arc::new(config.clone()));

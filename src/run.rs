@@ -6,20 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tenbin_fleet::member::Fleet;
+use tenbin_fleet::member::{Fleet, Reach};
 use tenbin_gateway::accept;
 use tenbin_gateway::admin::{self, Admin};
 use tenbin_kernel::{Clock, Slot};
 use tenbin_model::config::Config;
 use tenbin_score::Ledger;
-use tenbin_score::ledger::{KnownFleet, SaveFleet};
+use tenbin_score::ledger::{KnownFleet, KnownPeer, SaveFleet};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::boot::{self, Tree};
 use crate::exit::Exit;
-use crate::{cli, reload, telemetry, wiring};
+use crate::{cli, notify, peers, reload, telemetry, wiring};
 
 /// How long requests in flight may take when the daemon ends.
 const DRAIN_REQUESTS: Duration = Duration::from_secs(10);
@@ -38,19 +38,28 @@ pub(crate) fn run(path: &Path) -> anyhow::Result<()> {
 
 async fn live(path: &Path, config: Config) -> anyhow::Result<()> {
     let users = listen(config.listen.users)?;
+    let peers = peers::is_served(&config).then(|| listen(config.listen.peers)).transpose()?;
     let admin = listen(config.listen.admin)?;
     let mut tree = boot::boot(&config).await?;
-    actix::spawn(save_fleet(tree.fleet.clone(), tree.ledger.clone(), tree.clock.clone()));
+    actix::spawn(save_fleet(tree.fleet.clone(), tree.ledger.clone(), tree.base.clock.clone()));
+    tree.first_round().await;
     let workers = std::thread::available_parallelism().map_or(2, Into::into);
-    info!(users = %users.local_addr()?, admin = %admin.local_addr()?, workers, "serving");
+    let peers_address = peers.as_ref().map(TcpListener::local_addr).transpose()?;
+    let peers_address = peers_address.map(tracing::field::display);
+    info!(users = %users.local_addr()?, peers = peers_address, admin = %admin.local_addr()?, workers, "serving");
     let pages =
         admin::serve(admin, pages(&tree, &config)).context("cannot serve the admin port")?;
-    let users = accept::serve(users, &tree.shared, workers, DRAIN_REQUESTS)
-        .context("cannot serve the users port")?;
+    let users =
+        accept::serve(users, peers.zip(tree.peers.clone()), &tree.shared, workers, DRAIN_REQUESTS)
+            .context("cannot serve the users and peers ports")?;
     let (users_handle, pages_handle) = (users.handle(), pages.handle());
     actix::spawn(users);
     actix::spawn(pages);
+    notify::ready();
+    let (control, data) = (tree.base.arbiters.control(), tree.base.arbiters.data());
+    actix::spawn(notify::watchdog(control, data, tree.base.clock.clone()));
     let ended = until_told(&mut tree, path, config).await;
+    notify::stopping();
     info!("draining");
     tree.shared.draining.cancel();
     users_handle.pause().await;
@@ -58,7 +67,7 @@ async fn live(path: &Path, config: Config) -> anyhow::Result<()> {
     tree.shared.writes.close();
     tokio::time::timeout(DRAIN_REQUESTS, tree.shared.writes.wait()).await.ok();
     users_handle.stop(true).await;
-    match tree.guardian.drain(DRAIN_ACTORS).await {
+    match tree.base.guardian.drain(DRAIN_ACTORS).await {
         Ok(report) => info!(actors = report.steps.len(), "drained"),
         Err(error) => warn!(%error, "actors are not drained"),
     }
@@ -71,10 +80,10 @@ async fn until_told(tree: &mut Tree, path: &Path, mut config: Config) -> anyhow:
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let guardian = tree.guardian.clone();
+    let guardian = tree.base.guardian.clone();
     let failed = guardian.failed();
     tokio::pin!(failed);
-    let clock = tree.clock.clone();
+    let clock = tree.base.clock.clone();
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
@@ -83,10 +92,13 @@ async fn until_told(tree: &mut Tree, path: &Path, mut config: Config) -> anyhow:
                 error!(actor = failure.child, deaths = failure.deaths, "an actor keeps dying");
                 return Err(anyhow::anyhow!("{} keeps dying", failure.child)).context(Exit::Software);
             }
-            _ = hangup.recv() => tokio::select! {
-                () = reload::reload(tree, path, &mut config) => {}
-                _ = terminate.recv() => return Ok(()),
-            },
+            _ = hangup.recv() => {
+                notify::reloading();
+                tokio::select! {
+                    () = reload::reload(tree, path, &mut config) => notify::ready(),
+                    _ = terminate.recv() => return Ok(()),
+                }
+            }
             () = clock.sleep(CERTIFICATE_CHECK) => refresh(tree, &config),
         }
     }
@@ -104,10 +116,18 @@ fn refresh(tree: &Tree, config: &Config) {
 }
 
 fn known(fleet: &Fleet) -> KnownFleet {
+    let peers = fleet.members().iter().filter(|member| member.reach != Reach::Direct);
+    let peers = peers.map(|member| KnownPeer {
+        name: member.name.clone(),
+        endpoint: member.access.base.clone(),
+        region: Some(member.region.clone()),
+    });
     KnownFleet {
         epoch: fleet.space.epoch(),
         slots: fleet.space.slots().to_vec(),
         regions: (*fleet.regions).clone(),
+        own: fleet.own().map(|own| own.name.clone()),
+        peers: peers.collect(),
     }
 }
 
@@ -132,8 +152,8 @@ fn pages(tree: &Tree, config: &Config) -> Admin {
         table: Arc::clone(&tree.shared.table),
         board: Arc::clone(&tree.board),
         max_age: Arc::clone(&tree.max_age),
-        guardian: tree.guardian.clone(),
-        clock: tree.clock.clone(),
+        guardian: tree.base.guardian.clone(),
+        clock: tree.base.clock.clone(),
         draining: tree.shared.draining.clone(),
         loopback: config.listen.admin.ip().is_loopback(),
     }

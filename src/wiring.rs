@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tenbin_fleet::access::AccessSource;
-use tenbin_fleet::registry::MemberSpec;
+use tenbin_fleet::registry::{Enrol, MemberSpec};
 use tenbin_gateway::router::Rules;
-use tenbin_gateway::tls::TlsFiles;
+use tenbin_gateway::tls::{ClientCa, TlsFiles};
 use tenbin_model::config::{Config, Unmanaged};
-use tenbin_model::ids::ClusterName;
 use tenbin_model::request::kinds::Kinds;
 use tenbin_model::request::route::RoutePolicy;
 use tenbin_placement::placer;
+use tenbin_score::estimator;
 
 use crate::exit::Exit;
+use crate::peers;
 
 /// The members, own first; those that an operator has declared absent are nobody's.
-pub(crate) fn members(config: &Config) -> Vec<MemberSpec> {
+pub(crate) fn enrol(config: &Config) -> anyhow::Result<Enrol> {
     let own = MemberSpec {
         name: config.own.name.clone(),
         own: true,
@@ -37,15 +38,8 @@ pub(crate) fn members(config: &Config) -> Vec<MemberSpec> {
             context: member.context.clone(),
         },
     });
-    std::iter::once(own).chain(others).collect()
-}
-
-/// The stated watts of a member.
-pub(crate) fn watts(config: &Config, name: &ClusterName, own: bool) -> Option<f64> {
-    if own {
-        return config.own.watts;
-    }
-    config.members.iter().find(|member| member.name == *name)?.watts
+    let (peers, trust) = peers::rules(config)?;
+    Ok(Enrol { members: std::iter::once(own).chain(others).chain(peers).collect(), trust })
 }
 
 /// What the router and the gateway go by.
@@ -69,11 +63,20 @@ pub(crate) fn tls_files(config: &Config) -> TlsFiles {
     TlsFiles {
         cert: config.tls.cert.clone(),
         key: config.tls.key.clone(),
-        client_ca: config.auth.client_ca.clone(),
+        client_cas: vec![ClientCa { path: config.auth.client_ca.clone(), only: None }],
     }
 }
 
 /// The placer's settings.
 pub(crate) fn placement(config: &Config) -> placer::Configure {
-    placer::Configure { min_clusters: config.placement.min_clusters, max_age: config.score.max_age }
+    placer::Configure {
+        min_clusters: config.placement.min_clusters,
+        max_age: config.score.max_age,
+        strategy: config.placement.strategy,
+    }
+}
+
+/// The estimator's settings.
+pub(crate) fn estimates(config: &Config) -> estimator::Configure {
+    estimator::Configure { interval: config.score.interval }
 }

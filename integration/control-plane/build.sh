@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the real parts that tests and the demo run, once for each content of this folder.
+# Builds the real parts that tests and the demo run, once for each content of this folder, and has
+# those in Python installed (../predictor/build.sh).
 #
 #   build.sh            build what is missing, link build/control-plane to it, print the bin folder
 #   build.sh --where    print the bin folder; exit 1 when something in it is missing
@@ -10,9 +11,20 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 older=$here/../kubectl-1.32
+metrics=$here/../metrics
+kubelet=$here/../kubelet
 root=$(cd "$here/../.." && pwd)
-key=$(cat "$here"/{go.mod,go.sum,build.sh} "$older"/{go.mod,go.sum} | sha256sum | cut -c1-16)
-dest=${TENBIN_CACHE:-$HOME/.cache/tenbin}/control-plane/$key
+
+sources() { # everything that go build reads in these module folders
+  local folder
+  for folder in "$@"; do
+    (cd "$folder" && find . -name 'go.*' -o -name '*.go' | LC_ALL=C sort | xargs cat)
+  done
+}
+hash() { sha256sum | cut -c1-16; }
+
+cache=${TENBIN_CACHE:-$HOME/.cache/tenbin}
+dest=$cache/control-plane/$({ sources "$here" "$older" "$metrics" "$kubelet"; cat "$here/build.sh"; } | hash)
 bin=$dest/bin
 
 # name | module folder | package
@@ -24,6 +36,9 @@ kube-scheduler|$here|k8s.io/kubernetes/cmd/kube-scheduler
 kubectl|$here|k8s.io/kubernetes/cmd/kubectl
 kwok|$here|sigs.k8s.io/kwok/cmd/kwok
 kubectl-1.32|$older|k8s.io/kubernetes/cmd/kubectl
+metrics-server|$metrics|sigs.k8s.io/metrics-server/cmd/metrics-server
+custom-metrics|$metrics|./custom-metrics
+kubelet|$kubelet|.
 "
 stages="node/fast/node-initialize.yaml node/heartbeat-with-lease/node-heartbeat-with-lease.yaml
 pod/fast/pod-ready.yaml pod/fast/pod-complete.yaml pod/fast/pod-delete.yaml"
@@ -42,9 +57,13 @@ missing() {
   [ -d "$dest/stages" ] || printf 'stages\n'
 }
 
-stamp() { # linker flags that give a tool its version, read from the pinned go.mod
+stamp() { # linker flags that give a part of Kubernetes its version, read from the pinned go.mod
   local version major minor package flags="-s -w"
-  version=$(cd "$1" && go list -m -f '{{.Version}}' k8s.io/kubernetes)
+  version=$(cd "$1" && go list -m -f '{{.Version}}' k8s.io/kubernetes 2>/dev/null) || version=
+  if [ -z "$version" ]; then
+    printf '%s' "$flags"
+    return
+  fi
   IFS=. read -r major minor _ <<<"${version#v}"
   for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
     flags+=" -X $package.gitVersion=$version -X $package.gitMajor=$major"
@@ -53,13 +72,20 @@ stamp() { # linker flags that give a tool its version, read from the pinned go.m
   printf '%s' "$flags"
 }
 
-build() { # a finished binary moves in whole, so an interrupted build resumes where it stopped
-  local name=$1 folder=$2 package=$3 began=$SECONDS
-  say "  building $name ..."
-  (cd "$folder" && CGO_ENABLED=0 GOWORK=off go build -mod=readonly -trimpath \
-    -ldflags "$(stamp "$folder")" -o "$dest/.partial/$name" "$package") >&2
-  mv "$dest/.partial/$name" "$bin/$name"
-  say "  built $name in $((SECONDS - began)) s"
+# A part is built once for each content of its module folder, whatever becomes of the others: the
+# bin folder holds hard links. A finished binary moves in whole, so an interrupted build resumes.
+build() {
+  local name=$1 folder=$2 package=$3 began=$SECONDS flags part
+  flags=$(stamp "$folder")
+  part=$cache/parts/$name-$({ sources "$folder"; printf '%s %s' "$package" "$flags"; } | hash)
+  if [ ! -x "$part" ]; then
+    say "  building $name ..."
+    (cd "$folder" && CGO_ENABLED=0 GOWORK=off go build -mod=readonly -trimpath \
+      -ldflags "$flags" -o "$part.partial" "$package") >&2
+    mv "$part.partial" "$part"
+    say "  built $name in $((SECONDS - began)) s"
+  fi
+  ln -f "$part" "$bin/$name"
 }
 
 copy_stages() {
@@ -81,16 +107,17 @@ fi
 
 began=$SECONDS
 if [ -n "$(missing)" ]; then
-  mkdir -p "$bin" "$dest/.partial"
-  exec 9>"$dest/.lock"
+  mkdir -p "$bin" "$dest/.partial" "$cache/parts"
+  exec 9>"$cache/.lock"
   flock 9 # two checkouts may ask at once; the second finds the work done
   todo=$(missing)
-  say "control plane: building $(wc -w <<<"$todo") parts into $dest (minutes when Go's cache is cold)"
+  say "control plane: $(wc -w <<<"$todo") parts into $dest (minutes when Go's cache is cold)"
   if [ -z "${todo##*stages*}" ]; then copy_stages; fi
   while IFS='|' read -r name folder package; do
     if [ -n "$name" ] && grep -qx -- "$name" <<<"$todo"; then build "$name" "$folder" "$package"; fi
   done <<<"$tools"
   say "control plane: built in $((SECONDS - began)) s"
 fi
+"$here/../predictor/build.sh" >/dev/null
 mkdir -p "$root/build" && ln -sfnT "$dest" "$root/build/control-plane"
 printf '%s\n' "$bin"

@@ -1,5 +1,6 @@
 //! One cluster: etcd, kube-apiserver and, when asked, controllers, scheduler, kwok and nodes.
 
+mod objects;
 mod spec;
 
 use std::net::SocketAddr;
@@ -7,15 +8,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
-use serde_json::json;
 
 use crate::apiserver::{ApiServer, Options};
 use crate::etcd::Etcd;
-use crate::eventually::{patience, until};
 use crate::http::Client;
 use crate::kubeconfig::{self, Credential};
 use crate::kubectl::Kubectl;
+use crate::kubelet::Kubelet;
 use crate::pki::{Ca, Pair};
+use crate::power::{Metrics, wao};
 use crate::process::Process;
 use crate::{controllers, kwok};
 
@@ -26,10 +27,13 @@ pub use spec::ClusterSpec;
 pub struct Cluster {
     name: String,
     controllers: bool,
+    wao: wao::Group,
+    kubelet: Option<u16>,
     folder: PathBuf,
     ca: Ca,
     admin: Pair,
     // Children in the order in which they end.
+    metrics: Option<Metrics>,
     helpers: Vec<Process>,
     apiserver: ApiServer,
     etcd: Etcd,
@@ -37,8 +41,9 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a cluster with its files in `folder` and waits until it is ready, nodes included.
-    pub fn start(spec: &ClusterSpec, folder: &Path) -> Result<Self> {
+    /// Starts a cluster with its files in `folder` and waits until it is ready, nodes included;
+    /// with the parts of power when there is a kubelet.
+    pub fn start(spec: &ClusterSpec, folder: &Path, kubelet: Option<&Kubelet>) -> Result<Self> {
         let name = &spec.name;
         let ca = Ca::new(&format!("{name}-ca"))?;
         let admin = ca.client("admin", &["system:masters"])?;
@@ -48,9 +53,12 @@ impl Cluster {
         let mut cluster = Self {
             name: name.clone(),
             controllers: spec.controllers,
+            wao: spec.wao,
+            kubelet: kubelet.map(Kubelet::port),
             folder: folder.to_owned(),
             ca,
             admin,
+            metrics: None,
             helpers: Vec::new(),
             apiserver,
             etcd,
@@ -58,11 +66,11 @@ impl Cluster {
         };
         cluster.write_admin()?;
         cluster.wait()?;
-        cluster.populate(spec).with_context(|| format!("populating {name}"))?;
+        cluster.populate(spec, kubelet).with_context(|| format!("populating {name}"))?;
         Ok(cluster)
     }
 
-    fn populate(&mut self, spec: &ClusterSpec) -> Result<()> {
+    fn populate(&mut self, spec: &ClusterSpec, kubelet: Option<&Kubelet>) -> Result<()> {
         let kubeconfig = self.kubeconfig();
         if spec.nodes > 0 {
             self.helpers.push(kwok::start(&self.folder, &kubeconfig)?);
@@ -72,6 +80,10 @@ impl Cluster {
         }
         for n in 0..spec.nodes {
             self.add_node(&format!("{}-n{n}", self.name))?;
+        }
+        if let Some(kubelet) = kubelet {
+            // Now that the nodes are there: metrics-server's first scrape is its first act.
+            self.metrics = Some(Metrics::start(self, kubelet, spec.wao)?);
         }
         self.wait_for_nodes(usize::try_from(spec.nodes)?)?;
         if spec.controllers {
@@ -93,6 +105,16 @@ impl Cluster {
     /// Whether it has a controller-manager, which gives each namespace a service account.
     pub fn has_controllers(&self) -> bool {
         self.controllers
+    }
+
+    /// The group of its WAO CRDs.
+    pub fn wao(&self) -> wao::Group {
+        self.wao
+    }
+
+    /// metrics-server and the sensors, of a fleet that was built with the parts of power.
+    pub fn metrics(&self) -> Result<&Metrics> {
+        self.metrics.as_ref().context("a cluster without the parts of power")
     }
 
     /// The authority of its API server and of its users.
@@ -135,16 +157,6 @@ impl Cluster {
     /// A kubeconfig with a bearer token.
     pub fn kubeconfig_with_token(&self, token: &str) -> Result<PathBuf> {
         self.write_kubeconfig(&self.next_file("token"), &self.url(), Credential::Token(token))
-    }
-
-    /// A token of a service account (made by the `TokenRequest` API), for an hour.
-    pub fn token(&self, namespace: &str, account: &str) -> Result<String> {
-        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token");
-        let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
-                             "spec": {"expirationSeconds": 3600}});
-        let answer = self.client()?.send_json("POST", &path, &request)?.success()?.json()?;
-        let token = answer.pointer("/status/token").and_then(|token| token.as_str());
-        Ok(token.context("a TokenRequest without a token")?.to_owned())
     }
 
     /// An HTTP client of the API server as administrator.
@@ -191,30 +203,6 @@ impl Cluster {
         &mut self.etcd
     }
 
-    /// Adds a node in this cluster's region; kwok, when there, makes it ready.
-    pub fn add_node(&self, name: &str) -> Result<()> {
-        let node = kwok::node(name, &self.name);
-        self.client()?.send_json("POST", "/api/v1/nodes", &node)?.success()?;
-        Ok(())
-    }
-
-    /// Waits until at least `count` nodes are ready.
-    pub fn wait_for_nodes(&self, count: usize) -> Result<()> {
-        let client = self.client()?;
-        until(patience(), || {
-            let nodes = client.json("/api/v1/nodes")?;
-            let items = nodes.get("items").and_then(|items| items.as_array());
-            let ready = items.into_iter().flatten().filter(|node| is_ready(node)).count();
-            (ready >= count).then_some(()).with_context(|| format!("{ready} of {count} ready"))
-        })
-    }
-
-    /// Waits until a GET of this path answers 200.
-    pub fn wait_for(&self, path: &str) -> Result<()> {
-        let client = self.client()?;
-        until(patience(), || client.json(path)).map(drop)
-    }
-
     fn wait(&mut self) -> Result<()> {
         let client = self.client()?;
         self.apiserver.wait(&client).with_context(|| format!("waiting for {}", self.name))
@@ -241,12 +229,4 @@ impl Cluster {
         kubeconfig::write(path, &text)?;
         Ok(path.to_owned())
     }
-}
-
-fn is_ready(node: &serde_json::Value) -> bool {
-    let conditions = node.pointer("/status/conditions").and_then(|them| them.as_array());
-    conditions.into_iter().flatten().any(|condition| {
-        condition.get("type").is_some_and(|it| it == "Ready")
-            && condition.get("status").is_some_and(|it| it == "True")
-    })
 }

@@ -152,6 +152,16 @@ impl Daemon {
         self.ports.peers.address()
     }
 
+    /// Its peers port as `spec.endpoint` of a ClusterScore has it.
+    pub fn endpoint(&self) -> String {
+        format!("https://{}", self.peers())
+    }
+
+    /// The peers port with a certificate of [`Fleet::peers_ca`](crate::Fleet::peers_ca), or none.
+    pub fn peers_client(&self, peer: Option<&Pair>) -> Result<Client> {
+        Client::tls(self.peers(), &self.serving_ca, peer)
+    }
+
     /// The authority (PEM) of its serving certificate.
     pub fn serving_ca(&self) -> &str {
         &self.serving_ca

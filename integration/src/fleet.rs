@@ -1,11 +1,15 @@
 //! Several clusters in one call.
 
 use std::path::{Path, PathBuf};
+use std::thread::ScopedJoinHandle;
 
 use anyhow::{Context, Result, bail};
 
 use crate::cluster::{Cluster, ClusterSpec};
 use crate::daemon::DaemonBuilder;
+use crate::kubelet::Kubelet;
+use crate::pki::Ca;
+use crate::power::{Power, Python};
 use crate::workdir;
 
 /// What a fleet is made of.
@@ -14,12 +18,13 @@ pub struct FleetBuilder {
     name: String,
     clusters: Vec<ClusterSpec>,
     folder: Option<PathBuf>,
+    power: bool,
 }
 
 impl FleetBuilder {
     /// A fleet whose files go to `build/fleets/<name>-<pid>-<n>/`.
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), clusters: Vec::new(), folder: None }
+        Self { name: name.to_owned(), clusters: Vec::new(), folder: None, power: false }
     }
 
     /// Adds clusters by name; the first is where the daemon's own will be unless told otherwise.
@@ -54,6 +59,13 @@ impl FleetBuilder {
         self.each(|spec| if spec.name() == name { spec.without_watch_list() } else { spec })
     }
 
+    /// With everything that power scores come from: see [`crate::power`].
+    #[must_use]
+    pub fn power(mut self) -> Self {
+        self.power = true;
+        self
+    }
+
     /// The files go here instead.
     #[must_use]
     pub fn folder(mut self, folder: &Path) -> Self {
@@ -81,31 +93,42 @@ impl FleetBuilder {
             Some(folder) => folder,
             None => workdir::create(&self.name)?,
         };
-        let parts: Vec<Result<Cluster>> = std::thread::scope(|scope| {
+        let parts = folder.join("power");
+        let kubelet = if self.power { Some(Kubelet::start(&parts)?) } else { None };
+        let (clusters, python) = std::thread::scope(|scope| {
+            let kubelet = kubelet.as_ref();
+            let parts = &parts;
+            let python = scope.spawn(move || kubelet.map(|_| Python::start(parts)).transpose());
             let start = |spec| {
                 let folder = folder.join(ClusterSpec::name(spec));
-                scope.spawn(move || {
-                    std::fs::create_dir_all(&folder).context("making a cluster's folder")?;
-                    Cluster::start(spec, &folder).with_context(|| {
-                        format!("starting {} in {}", spec.name(), folder.display())
-                    })
-                })
+                scope.spawn(move || start_cluster(spec, &folder, kubelet))
             };
             let threads: Vec<_> = self.clusters.iter().map(start).collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().unwrap_or_else(|_| bail!("a starting thread panicked")))
-                .collect()
+            let clusters: Result<Vec<_>> = threads.into_iter().map(join).collect();
+            (clusters, join(python))
         });
-        let clusters = parts.into_iter().collect::<Result<Vec<_>>>()?;
-        Ok(Fleet { clusters, folder })
+        let power = kubelet.zip(python?).map(|(kubelet, python)| Power::new(kubelet, python));
+        let peers_ca = Ca::new("fleet-ca")?;
+        Ok(Fleet { clusters: clusters?, power, peers_ca, folder })
     }
+}
+
+fn start_cluster(spec: &ClusterSpec, folder: &Path, kubelet: Option<&Kubelet>) -> Result<Cluster> {
+    std::fs::create_dir_all(folder).context("making a cluster's folder")?;
+    Cluster::start(spec, folder, kubelet)
+        .with_context(|| format!("starting {} in {}", spec.name(), folder.display()))
+}
+
+fn join<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    thread.join().unwrap_or_else(|_| bail!("a starting thread panicked"))
 }
 
 /// Running clusters. Dropping them kills their processes and removes etcd's data; logs stay.
 #[derive(Debug)]
 pub struct Fleet {
     clusters: Vec<Cluster>,
+    power: Option<Power>,
+    peers_ca: Ca,
     folder: PathBuf,
 }
 
@@ -125,6 +148,16 @@ impl Fleet {
     pub fn cluster_mut(&mut self, name: &str) -> Result<&mut Cluster> {
         let found = self.clusters.iter_mut().find(|cluster| cluster.name() == name);
         found.with_context(|| format!("no cluster {name} in this fleet"))
+    }
+
+    /// The kubelet stand-in, the predictor and the BMC, when built with [`FleetBuilder::power`].
+    pub fn power(&self) -> Result<&Power> {
+        self.power.as_ref().context("a fleet without the parts of power")
+    }
+
+    /// The authority of the fleet's tenbins, when they are peers of each other.
+    pub fn peers_ca(&self) -> &Ca {
+        &self.peers_ca
     }
 
     /// Starts every API server again that has ended.

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use crate::kubelet::Kubelet;
 use crate::process::{Process, Spec};
 use crate::tools;
 
@@ -23,15 +24,21 @@ pub fn start(folder: &Path, kubeconfig: &Path) -> Result<Process> {
     spec.start(&folder.join("kwok.log"))
 }
 
-/// A node that kwok will play: 32 CPUs, 256 GiB, 110 pods.
-pub fn node(name: &str, region: &str) -> Value {
+/// A node that kwok will play: 32 CPUs, 256 GiB, 110 pods; its kubelet, for those who ask, is the
+/// stand-in at this port. kwok leaves `daemonEndpoints` alone unless it is told a port itself, and
+/// adds the address 127.0.0.1 (`--node-ip`).
+pub fn node(name: &str, region: &str, kubelet: Option<u16>) -> Value {
     let capacity = json!({"cpu": "32", "memory": "256Gi", "pods": "110"});
     json!({
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {
             "name": name,
-            "annotations": {"kwok.x-k8s.io/node": "fake", "node.alpha.kubernetes.io/ttl": "0"},
+            "annotations": {
+                "kwok.x-k8s.io/node": "fake",
+                "metrics.k8s.io/resource-metrics-path": Kubelet::metrics_path(name),
+                "node.alpha.kubernetes.io/ttl": "0",
+            },
             "labels": {
                 "kubernetes.io/arch": "amd64",
                 "kubernetes.io/hostname": name,
@@ -44,6 +51,7 @@ pub fn node(name: &str, region: &str) -> Value {
         "status": {
             "allocatable": capacity,
             "capacity": capacity,
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": kubelet.unwrap_or_default()}},
             "nodeInfo": {
                 "architecture": "amd64", "bootID": "", "containerRuntimeVersion": "",
                 "kernelVersion": "", "kubeProxyVersion": "fake", "kubeletVersion": "fake",

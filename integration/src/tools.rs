@@ -1,4 +1,5 @@
-//! Where the real parts are: what `control-plane/build.sh` built, or `KUBEBUILDER_ASSETS`.
+//! Where the real parts are: what `control-plane/build.sh` and `predictor/build.sh` built, or
+//! `KUBEBUILDER_ASSETS`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,16 +14,20 @@ pub fn root() -> PathBuf {
 }
 
 static BUILT: LazyLock<Result<PathBuf, String>> =
-    LazyLock::new(|| find().map_err(|error| format!("{error:#}")));
+    LazyLock::new(|| find("control-plane").map_err(|error| format!("{error:#}")));
 
-fn find() -> Result<PathBuf> {
-    let script = root().join("integration/control-plane/build.sh");
+static PYTHON: LazyLock<Result<PathBuf, String>> =
+    LazyLock::new(|| find("predictor").map_err(|error| format!("{error:#}")));
+
+/// What the `build.sh` of this folder has built.
+fn find(part: &str) -> Result<PathBuf> {
+    let script = root().join("integration").join(part).join("build.sh");
     let asked = Command::new(&script)
         .arg("--where")
         .output()
         .with_context(|| format!("running {}", script.display()))?;
     if !asked.status.success() {
-        bail!("the real control plane is not built: run `make control-plane` (minutes, once)");
+        bail!("integration/{part} is not built: run `make control-plane` (minutes, once)");
     }
     Ok(PathBuf::from(String::from_utf8_lossy(&asked.stdout).trim()))
 }
@@ -34,7 +39,7 @@ fn folder() -> Result<PathBuf> {
 }
 
 /// A built program by name: kube-apiserver, etcd, kube-controller-manager, kube-scheduler, kubectl,
-/// kwok, kubectl-1.32.
+/// kwok, kubectl-1.32, metrics-server, custom-metrics, kubelet.
 pub fn program(name: &str) -> Result<PathBuf> {
     if matches!(name, "kube-apiserver" | "etcd" | "kubectl")
         && let Some(assets) = std::env::var_os("KUBEBUILDER_ASSETS")
@@ -45,6 +50,12 @@ pub fn program(name: &str) -> Result<PathBuf> {
         }
     }
     Ok(folder()?.join("bin").join(name))
+}
+
+/// A program of the venv that `predictor/build.sh` made: python, mlserver.
+pub fn python(name: &str) -> Result<PathBuf> {
+    let venv = PYTHON.clone().map_err(anyhow::Error::msg)?;
+    Ok(venv.join("bin").join(name))
 }
 
 /// kwok's stage files.

@@ -1,4 +1,6 @@
-//! A kubeconfig, made into what a connection needs: address, TLS and credentials.
+//! A kubeconfig or a peer's port, made into what a connection needs: address, TLS, credentials.
+
+mod peer;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
@@ -8,6 +10,8 @@ use http::header::AUTHORIZATION;
 use kube::client::{Body, ConfigExt as _};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tower::{Layer as _, ServiceExt as _};
+
+pub use self::peer::{Endpoint, PeerSource, Trust, password};
 
 /// Where the credentials of a member come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,9 +25,11 @@ pub enum AccessSource {
         /// The context.
         context: Option<String>,
     },
+    /// The peers port of its own tenbin, or of the original program.
+    Peer(PeerSource),
 }
 
-/// How a member's API server is reached.
+/// How a member's API server, or the peers port before it, is reached.
 #[derive(Clone)]
 pub struct Access {
     /// `https://host:port/prefix`, the host as the certificate names it.
@@ -38,7 +44,8 @@ pub struct Access {
     pub credentials: Credentials,
     /// The same access for kube's client.
     pub config: kube::Config,
-    /// Changes with the kubeconfig's text, its context, and the certificate files that it names.
+    /// Changes with the kubeconfig's text and context, and with the files of its certificates and
+    /// passwords.
     pub fingerprint: u64,
 }
 
@@ -58,6 +65,12 @@ pub enum AccessError {
     ParseFile { path: PathBuf, source: Box<kube::config::KubeconfigError> },
     #[error("kubeconfig {path} has no usable context")]
     SelectContext { path: PathBuf, source: Box<kube::config::KubeconfigError> },
+    #[error("cannot read {path}")]
+    ReadTrust { path: PathBuf, source: std::io::Error },
+    #[error("{path} holds no certificate")]
+    NoCertificate { path: PathBuf },
+    #[error("{path} must hold one line: the password")]
+    NoPassword { path: PathBuf },
     #[error("no service account is mounted: give a kubeconfig")]
     InCluster(#[source] Box<kube::config::InClusterError>),
     #[error("insecure-skip-tls-verify is set, and TLS is always verified: name the CA instead")]
@@ -91,6 +104,7 @@ impl AccessSource {
                 Access::build(config, 0).await
             }
             Self::Kubeconfig { path, context } => open_file(path, context.clone()).await,
+            Self::Peer(peer) => peer.open().await,
         }
     }
 }

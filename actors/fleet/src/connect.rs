@@ -3,9 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use actix_http::error::ParseError;
 use actix_service::fn_service;
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
+use awc::error::SendRequestError;
 use awc::http::Uri;
+use rustls::AlertDescription as Alert;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
@@ -77,4 +80,34 @@ pub fn tune(stream: &TcpStream, unacknowledged: Duration) -> std::io::Result<()>
         .with_retries(2);
     socket.set_tcp_keepalive(&keepalive)?;
     socket.set_tcp_user_timeout(Some(unacknowledged))
+}
+
+/// Whether a request failed because one side does not trust the other's certificate.
+///
+/// In TLS 1.3 a server's refusal of ours comes behind the handshake, with the first read. It has
+/// not seen the request then.
+pub(crate) fn is_untrusted(error: &SendRequestError) -> bool {
+    let (SendRequestError::Connect(awc::error::ConnectError::Io(error))
+    | SendRequestError::Send(error)
+    | SendRequestError::Response(ParseError::Io(error))) = error
+    else {
+        return false;
+    };
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(_)) => true,
+        Some(rustls::Error::AlertReceived(alert)) => matches!(
+            alert,
+            Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::UnknownCA
+                | Alert::AccessDenied
+                | Alert::CertificateRequired
+                // Of an authority that was made anew under its old name.
+                | Alert::DecryptError
+        ),
+        Some(_) | None => false,
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use arc_swap::ArcSwap;
+use awc::http::StatusCode;
 use serde_json::json;
 use tenbin_kernel::{Clock, Drain, Lifeline, Observe};
 use tenbin_model::breaker::Breaker;
@@ -16,6 +17,7 @@ use crate::access::Access;
 use crate::connect;
 use crate::fault::Fault;
 use crate::health::Health;
+use crate::member::{Member, Reach};
 
 /// Requests and watches that one member may have in flight, over all workers.
 pub const MAX_IN_FLIGHT: usize = 2048;
@@ -47,10 +49,16 @@ pub enum Outcome {
     /// The member sent the head of an answer.
     Answered,
     /// No connection could be made.
-    Unreachable {
-        /// What was seen.
-        reason: String,
-    },
+    Unreachable(Cause),
+}
+
+/// Why a member counts as dead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// What was seen.
+    pub reason: String,
+    /// Whether one side does not trust the other.
+    pub untrusted: bool,
 }
 
 /// A request has waited too long: asks whether the member is alive.
@@ -63,6 +71,7 @@ pub struct Doubt;
 /// Admission, breaker and probes of one member.
 pub struct Forwarder {
     member: ClusterName,
+    reach: Reach,
     access: Access,
     health: Arc<ArcSwap<Health>>,
     clock: Clock,
@@ -77,17 +86,12 @@ pub struct Forwarder {
 
 impl Forwarder {
     /// Makes the forwarder of `member`; it probes as soon as it starts.
-    pub fn new(
-        member: ClusterName,
-        access: Access,
-        health: Arc<ArcSwap<Health>>,
-        clock: Clock,
-        lifeline: Lifeline,
-    ) -> Self {
+    pub fn new(member: &Member, clock: Clock, lifeline: Lifeline) -> Self {
         Self {
-            member,
-            access,
-            health,
+            member: member.name.clone(),
+            reach: member.reach,
+            access: member.access.clone(),
+            health: Arc::clone(&member.health),
             clock,
             breaker: Breaker::default(),
             places: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
@@ -105,32 +109,33 @@ impl Forwarder {
         }
     }
 
-    fn failed(&mut self, reason: String) {
+    fn failed(&mut self, cause: Cause) {
+        let Cause { reason, untrusted } = cause;
         self.breaker.failed(self.clock.elapsed(), reason.clone());
         let since = match &**self.health.load() {
             Health::Down { since, .. } => *since,
             Health::Unknown | Health::Up => {
-                warn!(cluster = %self.member, %reason, "member is dead");
+                warn!(cluster = %self.member, %reason, untrusted, "member is dead");
                 self.clock.now()
             }
         };
-        self.health.store(Arc::new(Health::Down { since, reason }));
+        self.health.store(Arc::new(Health::Down { since, reason, untrusted }));
     }
 
     fn start_probe(&mut self, ctx: &mut Context<Self>) {
         let Some(client) = self.client.clone() else { return };
         self.probe = Some(Vec::new());
-        let access = self.access.clone();
+        let (access, reach) = (self.access.clone(), self.reach);
         let probing = async move {
-            let probing = tokio::time::timeout(PROBE_LIMIT, probe(&client, &access));
-            probing.await.unwrap_or_else(|_| Err("silent".to_owned()))
+            let probing = tokio::time::timeout(PROBE_LIMIT, probe(&client, &access, reach));
+            probing.await.unwrap_or_else(|_| Err("silent".to_owned().into()))
         };
         ctx.spawn(probing.into_actor(self).map(|result, actor, _ctx| {
             debug!(cluster = %actor.member, alive = result.is_ok(), "probe ended");
             let alive = result.is_ok();
             match result {
                 Ok(()) => actor.answered(),
-                Err(reason) => actor.failed(reason),
+                Err(cause) => actor.failed(cause),
             }
             for waiter in actor.probe.take().into_iter().flatten() {
                 // A waiter that has left needs no answer.
@@ -178,7 +183,7 @@ impl Handler<Outcome> for Forwarder {
     fn handle(&mut self, outcome: Outcome, _: &mut Self::Context) {
         match outcome {
             Outcome::Answered => self.answered(),
-            Outcome::Unreachable { reason } => self.failed(reason),
+            Outcome::Unreachable(cause) => self.failed(cause),
         }
     }
 }
@@ -206,7 +211,9 @@ impl Handler<Observe> for Forwarder {
         let health = match &**self.health.load() {
             Health::Unknown => json!("unknown"),
             Health::Up => json!("up"),
-            Health::Down { since, reason } => json!({"down_since": since, "reason": reason}),
+            Health::Down { since, reason, untrusted } => {
+                json!({"down_since": since, "reason": reason, "untrusted": untrusted})
+            }
         };
         MessageResult(json!({
             "cluster": self.member.as_str(),
@@ -222,8 +229,16 @@ impl Handler<Drain> for Forwarder {
     fn handle(&mut self, _: Drain, _: &mut Self::Context) {}
 }
 
+// === impl Cause ===
+
+impl From<String> for Cause {
+    fn from(reason: String) -> Self {
+        Self { reason, untrusted: false }
+    }
+}
+
 /// Asks `/livez` on a connection of its own; `Err` says what was seen instead of a living server.
-async fn probe(client: &awc::Client, access: &Access) -> Result<(), String> {
+async fn probe(client: &awc::Client, access: &Access, reach: Reach) -> Result<(), Cause> {
     let authorization =
         access.credentials.authorization().await.map_err(|error| error.to_string())?;
     // `force_close` keeps the pool empty, so that each probe dials anew.
@@ -232,9 +247,16 @@ async fn probe(client: &awc::Client, access: &Access) -> Result<(), String> {
         request = request.insert_header(("authorization", value.as_bytes()));
     }
     match request.send().await {
-        Err(error) => Err(error.to_string()),
+        Err(error) => {
+            Err(Cause { reason: error.to_string(), untrusted: connect::is_untrusted(&error) })
+        }
         Ok(answer) if answer.status().is_server_error() => {
-            Err(format!("/livez answers {}", answer.status().as_u16()))
+            Err(format!("/livez answers {}", answer.status().as_u16()).into())
+        }
+        // An API server may hide /livez from strangers and be well; a peers port does not know us.
+        Ok(answer) if reach != Reach::Direct && answer.status() == StatusCode::UNAUTHORIZED => {
+            let reason = "it does not accept this tenbin's certificate or password".to_owned();
+            Err(Cause { reason, untrusted: true })
         }
         Ok(_) => Ok(()),
     }

@@ -15,5 +15,8 @@ pub enum Health {
         since: Timestamp,
         /// The fact.
         reason: String,
+        /// Whether it, or this tenbin in its eyes, is not whom the certificates or the password
+        /// should show.
+        untrusted: bool,
     },
 }

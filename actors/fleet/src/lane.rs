@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use awc::error::{ConnectError, SendRequestError};
-use awc::http::Method;
 use awc::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use awc::http::{Method, StatusCode};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tenbin_kernel::AskError;
@@ -16,9 +16,9 @@ use tenbin_model::ids::ClusterName;
 use crate::answer::{Answer, AnswerBody};
 use crate::connect;
 use crate::fault::Fault;
-use crate::forwarder::{Admit, Outcome, Ticket};
-use crate::member::{Fleet, Member};
-use crate::patience::Patience;
+use crate::forwarder::{Admit, Cause, Outcome, Ticket};
+use crate::member::{Fleet, Member, Reach};
+use crate::patience::{Patience, is_alive};
 
 /// How long a list's first byte may take (`reads.md`).
 pub const READ_LIMIT: Duration = Duration::from_secs(30);
@@ -74,13 +74,12 @@ impl Lanes {
         if repeatable && matches!(&result, Err(failure) if failure.closed_early) {
             result = attempt(&client, member, &call, authorization.as_ref()).await;
         }
-        match result {
-            Ok(response) => {
-                tell(member, Outcome::Answered);
-                Ok(answer(member, response, call.patience, ticket))
-            }
-            Err(failure) => Err(failure.fault),
+        let response = result.map_err(|failure| failure.fault)?;
+        if let Some(fault) = doubted(member, &response).await {
+            return Err(fault);
         }
+        tell(member, Outcome::Answered);
+        Ok(answer(member, response, call.patience, ticket))
     }
 
     /// Forgets the connections to members that are no longer in `fleet`.
@@ -153,21 +152,49 @@ async fn attempt(
     }
 }
 
+/// What is wrong with a peer whose port, and not the API server behind it, may have answered.
+///
+/// A 401 or 503 can also come from an application behind an API server that is well; `/livez` tells.
+async fn doubted(member: &Member, response: &Response) -> Option<Fault> {
+    let status = response.status();
+    let reason = match status {
+        StatusCode::UNAUTHORIZED => "it does not accept this tenbin",
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            "the API server behind it does not answer"
+        }
+        _ => return None,
+    };
+    if member.reach == Reach::Direct || is_alive(&member.forwarder).await {
+        return None;
+    }
+    let (member, reason) = (member.name.clone(), reason.to_owned());
+    Some(match status {
+        // Refused at the door, or by a breaker that was open: nothing was carried out.
+        StatusCode::UNAUTHORIZED | StatusCode::SERVICE_UNAVAILABLE => {
+            Fault::Down { member, since: Duration::ZERO, reason }
+        }
+        _ => Fault::Lost { member, reason },
+    })
+}
+
 fn failure(member: &Member, error: &SendRequestError) -> Failure {
+    let untrusted = connect::is_untrusted(error);
     match error {
         // awc says `Disconnected` when the answer did not come: the request may have been read.
         SendRequestError::Connect(ConnectError::Disconnected) => {
             lost(member, "connection closed before the answer".to_owned(), true)
         }
-        SendRequestError::Connect(error) => {
-            let reason = error.to_string();
-            tell(member, Outcome::Unreachable { reason: reason.clone() });
-            let fault = Fault::Down { member: member.name.clone(), since: Duration::ZERO, reason };
-            Failure { fault, closed_early: false }
-        }
+        SendRequestError::Connect(error) => unsent(member, error.to_string(), untrusted),
+        error if untrusted => unsent(member, error.to_string(), true),
         SendRequestError::Send(error) => lost(member, error.to_string(), true),
         error => lost(member, error.to_string(), false),
     }
+}
+
+fn unsent(member: &Member, reason: String, untrusted: bool) -> Failure {
+    tell(member, Outcome::Unreachable(Cause { reason: reason.clone(), untrusted }));
+    let fault = Fault::Down { member: member.name.clone(), since: Duration::ZERO, reason };
+    Failure { fault, closed_early: false }
 }
 
 fn lost(member: &Member, reason: String, closed_early: bool) -> Failure {

@@ -82,7 +82,7 @@ impl Member {
     pub fn fault(&self, now: Timestamp) -> Option<Fault> {
         match &*self.health.load_full() {
             Health::Unknown | Health::Up => None,
-            Health::Down { since, reason } => Some(Fault::Down {
+            Health::Down { since, reason, .. } => Some(Fault::Down {
                 member: self.name.clone(),
                 since: Duration::try_from(now.duration_since(*since)).unwrap_or_default(),
                 reason: reason.clone(),

@@ -35,20 +35,34 @@ impl Patience {
             }
         };
         let Some(limit) = self.limit else {
-            dying.await;
-            return DEAD.to_owned();
+            return tokio::select! {
+                () = dying => DEAD.to_owned(),
+                () = self.abandoned(forwarder) => LEFT.to_owned(),
+            };
         };
         match tokio::time::timeout(limit, dying).await {
             Ok(()) => DEAD.to_owned(),
             Err(_) => format!("silent for {} s", limit.as_secs()),
         }
     }
+
+    /// Resolves at the end of a silence after which nobody watches over the member any more: it
+    /// left the fleet, or is reached otherwise now. Without this a stream of it could last for ever.
+    async fn abandoned(self, forwarder: &Slot<Forwarder>) {
+        loop {
+            tokio::time::sleep(self.silence).await;
+            if forwarder.get().is_none() {
+                return;
+            }
+        }
+    }
 }
 
 const DEAD: &str = "silent, and /livez is silent too";
+const LEFT: &str = "silent, and no longer a member that is reached this way";
 
 /// Whether the member gives a sign of life on a fresh connection.
-async fn is_alive(forwarder: &Slot<Forwarder>) -> bool {
+pub(crate) async fn is_alive(forwarder: &Slot<Forwarder>) -> bool {
     // Nobody to ask, as when the member is reached otherwise by now, is no fact against it.
     forwarder.ask(Doubt, DOUBT_LIMIT).await.unwrap_or(true)
 }

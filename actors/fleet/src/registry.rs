@@ -1,109 +1,48 @@
 //! The actor that decides who is a member, and publishes the fleet.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
 use arc_swap::ArcSwap;
+use futures_util::future::join_all;
 use serde_json::json;
 use tenbin_kernel::{ChildSpec, Clock, Drain, GuardianHandle, Lifeline, Observe, Slot};
 use tenbin_model::ids::ClusterName;
+use tenbin_model::resource_version::VersionSpace;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::access::{AccessError, AccessSource};
 use crate::forwarder::{self, Forwarder};
 use crate::health::Health;
 use crate::member::{Fleet, Member, Reach};
-use crate::region;
 
+mod arrange;
+mod messages;
 mod opening;
+mod roll;
+#[cfg(test)]
+mod tests;
 
+pub use messages::{
+    Enrol, EnrolError, JoinPeers, MemberSpec, PeerSpec, Refused, RegionTold, Reopen,
+};
+pub use roll::TrustRules;
+
+use arrange::{Arranged, Candidate, Enrolled, arrange, enrol, forwarder_name};
 use opening::{Nodes, Opened, Region};
 
 /// How often regions that could not be had are asked for again.
 const REGION_RETRY: Duration = Duration::from_secs(2);
-
-/// A member as the configuration has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MemberSpec {
-    /// Its name; own's may be left to the region label of its nodes.
-    pub name: Option<ClusterName>,
-    /// Whether this daemon belongs to it.
-    pub own: bool,
-    /// Its label value; `None` leaves it to the region label of its nodes, else its name.
-    pub region: Option<String>,
-    /// How it is reached.
-    pub source: AccessSource,
-}
-
-/// Makes these the members. All or nothing: an error changes nothing.
-#[derive(Message)]
-#[rtype(result = "Result<(), EnrolError>")]
-pub struct Enrol(pub Vec<MemberSpec>);
-
-/// What a ClusterScore says of a peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PeerSpec {
-    /// The object's name, which is the member's.
-    pub name: ClusterName,
-    /// The URL of the peers port.
-    pub endpoint: String,
-    /// The region that the peer itself told the last time, if ever.
-    pub region: Option<String>,
-}
-
-/// A peer that is not a member.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// The name it would have had.
-    pub name: ClusterName,
-    /// Why not, for a person.
-    pub reason: String,
-}
-
-/// Makes these, beside the configured ones, the members; the others that were joined leave.
-///
-/// One that cannot be a member stops no other. A full mailbox: ask again.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Vec<Refused>, EnrolError>")]
-pub struct JoinPeers(pub Vec<PeerSpec>);
-
-/// A peer has told its region. A full mailbox: it tells again.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct RegionTold {
-    /// The member.
-    pub cluster: ClusterName,
-    /// Its region, a label value.
-    pub region: String,
-}
-
-/// Why the members stay as they were.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum EnrolError {
-    #[error("member {member}")]
-    Open { member: String, source: AccessError },
-    #[error("own has no name, and its nodes carry no label {}: set own.name", region::LABEL)]
-    Unnamed,
-    #[error("the region {region:?} of own's nodes cannot be its name: set own.name")]
-    BadName { region: String },
-    #[error("two members are named {0}")]
-    Twice(ClusterName),
-    #[error("the fleet has too many members: {0}")]
-    TooMany(String),
-    #[error("cannot start a forwarder: {0}")]
-    Spawn(String),
-}
 
 /// Decides who is a member; starts and stops their forwarders.
 pub struct Registry {
     parts: Parts,
     /// Members whose nodes have not told their region in this life of the daemon.
     unasked: Vec<ClusterName>,
-    /// The regions that nodes have told, in this life or an earlier one.
+    /// The regions that members have told, in this life or an earlier one.
     regions: BTreeMap<ClusterName, String>,
     generation: u64,
     _lifeline: Lifeline,
@@ -120,6 +59,19 @@ pub struct Parts {
     pub clock: Clock,
     /// Where the fleet is published; it outlives the registry.
     pub fleet: Arc<watch::Sender<Arc<Fleet>>>,
+    /// The name that own had the last time, for a start at which its API server is dead.
+    pub own: Option<ClusterName>,
+    /// Who is wanted; it outlives the registry. Begin with the default.
+    pub wanted: Arc<ArcSwap<Wanted>>,
+}
+
+/// Who the configuration and the ClusterScores want as members.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Those by configuration.
+    members: Vec<MemberSpec>,
+    trust: TrustRules,
+    joined: Vec<PeerSpec>,
 }
 
 // === impl Registry ===
@@ -134,7 +86,7 @@ impl Registry {
         Self { parts, unasked: Vec::new(), regions, generation, _lifeline: lifeline }
     }
 
-    /// What the configuration says, else the nodes, now or before, else the name.
+    /// What the configuration says, else the member, now or before, else the name.
     fn region(&mut self, opened: &Opened) -> String {
         let name = &opened.name;
         match &opened.region {
@@ -145,9 +97,14 @@ impl Registry {
             }
             Region::Unasked => {
                 self.unasked.push(name.clone());
-                self.regions.get(name).cloned().unwrap_or_else(|| name.to_string())
+                self.known_region(name, None)
             }
+            Region::OfPeer(region) => self.known_region(name, region.as_ref()),
         }
+    }
+
+    fn known_region(&self, name: &ClusterName, hint: Option<&String>) -> String {
+        self.regions.get(name).or(hint).cloned().unwrap_or_else(|| name.to_string())
     }
 
     /// The present member of the name, if it is reached in the same way.
@@ -155,16 +112,23 @@ impl Registry {
         let fleet = self.parts.fleet.borrow();
         let member = fleet.get(opened.name.as_str())?;
         let same = member.own == opened.own
+            && member.reach == opened.reach
             && member.access.base == opened.access.base
             && member.access.fingerprint == opened.access.fingerprint;
         same.then(|| Arc::clone(member))
     }
 
-    /// Makes the members of what was opened, and starts forwarders for the new ones.
-    fn admit(&mut self, opened: Vec<Opened>) -> (Vec<Arc<Member>>, Vec<ChildSpec<Forwarder>>) {
+    /// Makes the members of the candidates, and starts forwarders for the new ones.
+    fn admit(
+        &mut self,
+        candidates: Vec<Candidate>,
+    ) -> (Vec<Arc<Member>>, Vec<ChildSpec<Forwarder>>) {
         let mut specs = Vec::new();
-        self.unasked.clear();
-        let members = opened.into_iter().map(|opened| {
+        let members = candidates.into_iter().map(|candidate| {
+            let opened = match candidate {
+                Candidate::Kept(member) => return member,
+                Candidate::Opened(opened) => opened,
+            };
             let region = self.region(&opened);
             match self.unchanged(&opened) {
                 Some(member) if member.region == region => member,
@@ -175,7 +139,7 @@ impl Registry {
                         name: opened.name,
                         own: opened.own,
                         region,
-                        reach: Reach::Direct,
+                        reach: opened.reach,
                         access: opened.access,
                         generation: self.generation,
                         health: Arc::new(ArcSwap::from_pointee(Health::Unknown)),
@@ -189,30 +153,49 @@ impl Registry {
         (members.collect(), specs)
     }
 
-    fn forwarder(&self, member: &Member) -> ChildSpec<Forwarder> {
-        let (name, access) = (member.name.clone(), member.access.clone());
-        let (health, clock) = (Arc::clone(&member.health), self.parts.clock.clone());
+    fn forwarder(&self, member: &Arc<Member>) -> ChildSpec<Forwarder> {
+        let (slot, clock) = (member.forwarder.clone(), self.parts.clock.clone());
+        let member = Arc::clone(member);
         ChildSpec {
-            name: forwarder_name(member),
+            name: forwarder_name(&member),
             order: forwarder::DRAIN_ORDER,
             arbiter: self.parts.data.clone(),
-            slot: member.forwarder.clone(),
+            slot,
             mailbox: forwarder::MAILBOX,
-            factory: Box::new(move |lifeline| {
-                let health = Arc::clone(&health);
-                Forwarder::new(name.clone(), access.clone(), health, clock.clone(), lifeline)
-            }),
+            factory: Box::new(move |lifeline| Forwarder::new(&member, clock.clone(), lifeline)),
         }
     }
 
-    fn publish(&self, members: Vec<Arc<Member>>) -> Result<(), EnrolError> {
-        let names = members.iter().map(|member| &member.name);
-        let present = self.parts.fleet.borrow().space.extended(names);
-        let space = present.map_err(|error| EnrolError::TooMany(error.to_string()))?;
-        info!(members = members.len(), "fleet published");
-        let regions = Arc::new(self.regions.clone());
-        self.parts.fleet.send_replace(Arc::new(Fleet::new(members, Arc::new(space), regions)));
+    /// Publishes the members, unless they and their regions are those that are published.
+    fn publish(&mut self, members: Vec<Arc<Member>>) -> Result<(), EnrolError> {
+        let before = Arc::clone(&self.parts.fleet.borrow());
+        let space = self.space(&before, &members)?;
+        // Peers come and go: nothing is kept of those whose slot is gone as well.
+        self.regions.retain(|name, _| space.slots().contains(name));
+        let next = Fleet::new(members, Arc::new(space), Arc::new(self.regions.clone()));
+        let mut pairs = before.members().iter().zip(next.members());
+        let same = before.members().len() == next.members().len()
+            && pairs.all(|(old, new)| Arc::ptr_eq(old, new))
+            && before.regions == next.regions;
+        if !same {
+            info!(members = next.members().len(), "fleet published");
+            self.parts.fleet.send_replace(Arc::new(next));
+        }
         Ok(())
+    }
+
+    /// Slots of versions for all members; when they are used up by members that left, a new epoch
+    /// begins, and clients list anew.
+    fn space(&self, before: &Fleet, members: &[Arc<Member>]) -> Result<VersionSpace, EnrolError> {
+        let names = || members.iter().map(|member| &member.name);
+        if let Ok(space) = before.space.extended(names()) {
+            return Ok(space);
+        }
+        let now = u64::try_from(self.parts.clock.now().as_second()).unwrap_or_default();
+        let epoch = now.max(before.space.epoch()).saturating_add(1);
+        let epoch = NonZeroU64::new(epoch).unwrap_or(NonZeroU64::MIN);
+        VersionSpace::new(epoch, names().cloned().collect())
+            .map_err(|error| EnrolError::TooMany(error.to_string()))
     }
 
     /// Asks for regions that were not asked for, of members that answer by now.
@@ -225,7 +208,7 @@ impl Registry {
                 (opening::region_of(&member.name, &member.access).await, member)
             })
             .collect();
-        let asking = futures_util::future::join_all(asking).into_actor(self);
+        let asking = join_all(asking).into_actor(self);
         ctx.spawn(asking.map(|answers, registry, ctx| {
             for (nodes, member) in answers {
                 match nodes {
@@ -253,6 +236,22 @@ impl Registry {
             warn!(cluster = %name, %error, "region cannot be published");
         }
     }
+
+    /// The name that own goes by when nobody says another.
+    fn own(&self) -> Option<ClusterName> {
+        let fleet = self.parts.fleet.borrow();
+        fleet.own().map(|own| own.name.clone()).or_else(|| self.parts.own.clone())
+    }
+
+    /// The members by configuration, as they are published.
+    fn configured(&self) -> Vec<Arc<Member>> {
+        let wanted = self.parts.wanted.load();
+        let fleet = self.parts.fleet.borrow();
+        let is_configured = |member: &&Arc<Member>| {
+            member.own || wanted.members.iter().any(|spec| spec.name.as_ref() == Some(&member.name))
+        };
+        fleet.members().iter().filter(is_configured).cloned().collect()
+    }
 }
 
 impl Actor for Registry {
@@ -264,33 +263,43 @@ impl Actor for Registry {
 }
 
 impl Handler<Enrol> for Registry {
-    type Result = AtomicResponse<Self, Result<(), EnrolError>>;
+    type Result = Enrolled;
 
-    /// Opens all, starts the new forwarders, publishes, and stops the forwarders that nobody needs.
-    fn handle(&mut self, enrol: Enrol, _: &mut Self::Context) -> Self::Result {
-        let opening = opening::open_all(enrol.0, self.regions.clone());
-        let enrolling = opening.into_actor(self).then(|opened, registry, _ctx| {
-            let before = Arc::clone(&registry.parts.fleet.borrow());
-            let guardian = registry.parts.guardian.clone();
-            let admitted = opened.map(|opened| registry.admit(opened));
-            let starting = async move {
-                let (members, specs) = admitted?;
-                start(&guardian, specs).await?;
-                Ok(members)
-            };
-            starting.into_actor(registry).then(|started, registry, _ctx| {
-                let published = started.and_then(|members| registry.publish(members));
-                let after = Arc::clone(&registry.parts.fleet.borrow());
-                let guardian = registry.parts.guardian.clone();
-                async move {
-                    published?;
-                    stop(&guardian, &before, &after).await;
-                    Ok(())
-                }
-                .into_actor(registry)
-            })
-        });
-        AtomicResponse::new(Box::pin(enrolling))
+    fn handle(&mut self, enrolled: Enrol, _: &mut Self::Context) -> Self::Result {
+        let Enrol { members, trust } = enrolled;
+        let joined = self.parts.wanted.load().joined.clone();
+        enrol(self, Wanted { members, trust, joined })
+    }
+}
+
+impl Handler<Reopen> for Registry {
+    type Result = Enrolled;
+
+    fn handle(&mut self, _: Reopen, _: &mut Self::Context) -> Self::Result {
+        let wanted = Wanted::clone(&self.parts.wanted.load());
+        enrol(self, wanted)
+    }
+}
+
+impl Handler<JoinPeers> for Registry {
+    type Result = AtomicResponse<Self, Arranged>;
+
+    fn handle(&mut self, join: JoinPeers, _: &mut Self::Context) -> Self::Result {
+        let wanted = Wanted { joined: join.0, ..Wanted::clone(&self.parts.wanted.load()) };
+        let kept = self.configured().into_iter().map(Candidate::Kept).collect();
+        AtomicResponse::new(Box::pin(arrange(self, kept, wanted)))
+    }
+}
+
+impl Handler<RegionTold> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, told: RegionTold, _: &mut Self::Context) {
+        let member = self.parts.fleet.borrow().get(told.cluster.as_str()).cloned();
+        // Of those that are reached straight the configuration and the nodes tell.
+        if member.is_some_and(|member| member.reach != Reach::Direct) {
+            self.resolve(&told.cluster, &told.region);
+        }
     }
 }
 
@@ -301,6 +310,7 @@ impl Handler<Observe> for Registry {
         let fleet = self.parts.fleet.borrow();
         let members: Vec<_> = fleet.members().iter().map(|member| json!({
             "name": member.name, "own": member.own, "region": member.region, "server": member.access.base,
+            "reach": format!("{:?}", member.reach),
         })).collect();
         MessageResult(json!({"members": members, "regions_to_ask": self.unasked}))
     }
@@ -310,30 +320,4 @@ impl Handler<Drain> for Registry {
     type Result = ();
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) {}
-}
-
-fn forwarder_name(member: &Member) -> String {
-    format!("forwarder/{}/{}", member.name, member.generation)
-}
-
-async fn start(
-    guardian: &GuardianHandle,
-    specs: Vec<ChildSpec<Forwarder>>,
-) -> Result<(), EnrolError> {
-    for spec in specs {
-        guardian.spawn(spec).await.map_err(|error| EnrolError::Spawn(error.to_string()))?;
-    }
-    Ok(())
-}
-
-/// Stops the forwarders of members that are gone or reached otherwise now.
-async fn stop(guardian: &GuardianHandle, before: &Fleet, after: &Fleet) {
-    for member in before.members() {
-        let kept = after.get(member.name.as_str());
-        if kept.is_none_or(|kept| kept.generation != member.generation)
-            && let Err(error) = guardian.stop(&forwarder_name(member)).await
-        {
-            warn!(cluster = %member.name, %error, "forwarder cannot be stopped");
-        }
-    }
 }

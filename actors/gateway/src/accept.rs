@@ -1,15 +1,17 @@
-//! The users port: TCP, TLS, a look at the first head, then HTTP/1.1.
+//! The users and peers ports: TCP, TLS, a look at the first head, then HTTP/1.1.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_http::body::BoxBody;
 use actix_http::error::DispatchError;
-use actix_http::{Extensions, HttpService, Protocol, Request};
+use actix_http::{Extensions, HttpService, Protocol, Request, Response};
 use actix_server::{Server, ServerBuilder};
-use actix_service::{ServiceFactoryExt as _, fn_service};
+use actix_service::{ServiceFactory, ServiceFactoryExt as _, fn_service};
 use tenbin_fleet::connect;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -17,10 +19,11 @@ use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
 use crate::authenticate::Credential;
-use crate::handler;
 use crate::peek::{self, Peeked};
-use crate::tls::Serving;
+use crate::peers::PeersPort;
+use crate::tls::{Certificates, Serving};
 use crate::worker::{Shared, Worker};
+use crate::{handler, peers};
 
 /// A client that acknowledges nothing for this long is gone, and its watches with it.
 const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_mins(2);
@@ -37,50 +40,73 @@ const MAX_CONNECTIONS: usize = 10_000;
 
 type Connection = Peeked<TlsStream<TcpStream>>;
 
-/// Serves the users port on `listener` until the returned server is stopped.
+/// Serves the users port on `users`, and the peers port if there is one, until the returned server
+/// is stopped.
 ///
 /// # Errors
-/// When the listener cannot be registered.
+/// When a listener cannot be registered.
 pub fn serve(
-    listener: TcpListener,
+    users: TcpListener,
+    peers: Option<(TcpListener, Arc<PeersPort>)>,
     shared: &Arc<Shared>,
     workers: usize,
     drain_limit: Duration,
 ) -> io::Result<Server> {
-    let shared = Arc::clone(shared);
-    let server = ServerBuilder::new()
+    let of_users = Arc::clone(shared);
+    let mut builder = ServerBuilder::new()
         .workers(workers)
         .max_concurrent_connections(MAX_CONNECTIONS)
         .disable_signals()
         .shutdown_timeout(drain_limit.as_secs())
-        .listen("users", listener, move || {
-            let worker = Rc::new(Worker::new(Arc::clone(&shared)));
-            let handshake = Arc::clone(&shared);
-            let draining = shared.draining.clone();
-            let http = HttpService::build()
-                .keep_alive(IDLE_LIMIT)
-                .client_request_timeout(HEAD_LIMIT)
-                .client_disconnect_timeout(Duration::from_secs(1))
-                // With half-closed connections allowed, a client that leaves would keep its
-                // upstream requests (style.md, pitfall 11).
-                .h1_allow_half_closed(false)
-                .h1_write_buffer_size(WRITE_BUFFER)
-                .tcp_nodelay(true)
-                // Idle connections end when the daemon does; clients keep them for minutes.
-                .graceful_shutdown_signal(move || draining.clone().cancelled_owned())
-                .on_connect_ext(|connection: &Connection, extensions: &mut Extensions| {
-                    extensions.insert(connection.credential.clone());
-                })
-                .finish(move |request: Request| handler::handle(Rc::clone(&worker), request));
-            fn_service(move |stream: TcpStream| {
-                let serving = handshake.certificates.current();
-                async move { accept(stream, &serving).await.map_err(DispatchError::Io) }
+        .listen("users", users, move || {
+            service(&of_users, &of_users.certificates, handler::handle)
+        })?;
+    if let Some((listener, port)) = peers {
+        let shared = Arc::clone(shared);
+        builder = builder.listen("peers", listener, move || {
+            let handled = Arc::clone(&port);
+            service(&shared, &port.certificates, move |worker, request| {
+                peers::handle(Arc::clone(&handled), worker, request)
             })
-            .and_then(http)
-            .map_init_err(|()| ())
-        })?
-        .run();
-    Ok(server)
+        })?;
+    }
+    Ok(builder.run())
+}
+
+/// What one worker does with the connections of one port.
+fn service<H, F>(
+    shared: &Arc<Shared>,
+    certificates: &Arc<Certificates>,
+    handle: H,
+) -> impl ServiceFactory<TcpStream, Config = (), InitError = ()> + use<H, F>
+where
+    H: Fn(Rc<Worker>, Request) -> F + Clone + 'static,
+    F: Future<Output = Result<Response<BoxBody>, Infallible>> + 'static,
+{
+    let worker = Rc::new(Worker::new(Arc::clone(shared)));
+    let certificates = Arc::clone(certificates);
+    let draining = shared.draining.clone();
+    let http = HttpService::build()
+        .keep_alive(IDLE_LIMIT)
+        .client_request_timeout(HEAD_LIMIT)
+        .client_disconnect_timeout(Duration::from_secs(1))
+        // With half-closed connections allowed, a client that leaves would keep its
+        // upstream requests (style.md, pitfall 11).
+        .h1_allow_half_closed(false)
+        .h1_write_buffer_size(WRITE_BUFFER)
+        .tcp_nodelay(true)
+        // Idle connections end when the daemon does; clients keep them for minutes.
+        .graceful_shutdown_signal(move || draining.clone().cancelled_owned())
+        .on_connect_ext(|connection: &Connection, extensions: &mut Extensions| {
+            extensions.insert(connection.credential.clone());
+        })
+        .finish(move |request: Request| handle(Rc::clone(&worker), request));
+    fn_service(move |stream: TcpStream| {
+        let serving = certificates.current();
+        async move { accept(stream, &serving).await.map_err(DispatchError::Io) }
+    })
+    .and_then(http)
+    .map_init_err(|()| ())
 }
 
 async fn accept(

@@ -10,7 +10,6 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use tenbin_fleet::lane::{Call, PROMPT, READ_LIMIT, WRITE_LIMIT};
 use tenbin_fleet::member::Member;
-use tenbin_model::body::MAX_BODY;
 use tenbin_model::identity::{Caller, Passage};
 use tenbin_model::request::headers::{self, Connection};
 use tenbin_model::request::query::Query;
@@ -153,23 +152,24 @@ pub(crate) fn target(path: &str, query: &str) -> String {
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
-/// Reads the body of a request, at most as many bytes as an API server takes.
-pub(crate) async fn body(request: &mut Request) -> Result<Bytes, Status> {
+/// Reads the body of a request, at most `limit` bytes; an API server takes
+/// [`tenbin_model::body::MAX_BODY`].
+pub(crate) async fn body(request: &mut Request, limit: usize) -> Result<Bytes, Status> {
     let payload = request.take_payload();
-    match tokio::time::timeout(BODY_LIMIT, collect(payload)).await {
+    match tokio::time::timeout(BODY_LIMIT, collect(payload, limit)).await {
         Ok(collected) => collected,
         Err(_) => Err(Status::new(Reason::Timeout, "the body did not come in time")),
     }
 }
 
-async fn collect(mut payload: Payload) -> Result<Bytes, Status> {
+async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, Status> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| {
             Status::new(Reason::BadRequest, format!("the body cannot be read: {error}"))
         })?;
-        if body.len() + chunk.len() > MAX_BODY {
-            let message = format!("Request entity too large: limit is {MAX_BODY}");
+        if body.len() + chunk.len() > limit {
+            let message = format!("Request entity too large: limit is {limit}");
             return Err(Status::new(Reason::RequestEntityTooLarge, message));
         }
         body.extend_from_slice(&chunk);

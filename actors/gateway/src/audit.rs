@@ -14,6 +14,8 @@ use tracing::info;
 pub(crate) struct Audit {
     /// Who asks; empty for strangers.
     pub(crate) user: String,
+    /// The peer that sent the request on, at the peers port.
+    pub(crate) through: Option<String>,
     /// The code of the answer.
     pub(crate) code: Option<u16>,
     method: Method,
@@ -30,6 +32,7 @@ impl Audit {
     pub(crate) fn begin(clock: &Clock, request: &Request) -> Self {
         Self {
             user: String::new(),
+            through: None,
             code: None,
             method: request.method().clone(),
             path: request.path().to_owned(),
@@ -46,6 +49,7 @@ impl Drop for Audit {
         info!(
             target: "audit",
             user = self.user,
+            through = self.through,
             verb = %self.method,
             path = self.path,
             peer = self.peer.map(tracing::field::display),

@@ -44,7 +44,10 @@ impl Credential {
     pub(crate) fn of(chain: Option<&[CertificateDer<'_>]>, serving: &Arc<Serving>) -> Self {
         let Some(chain) = chain.filter(|chain| !chain.is_empty()) else { return Self::None };
         let chain: Vec<_> = chain.iter().map(|one| one.clone().into_owned()).collect();
-        let shown = verify(&chain, serving).and_then(|()| Shown::read(chain, serving));
+        let shown = Shown::read(chain, serving).and_then(|shown| {
+            serving.verify(&shown.chain, shown.caller.user())?;
+            Ok(shown)
+        });
         shown.map_or_else(Self::Untrusted, |shown| Self::Certificate(Arc::new(shown)))
     }
 }
@@ -72,17 +75,19 @@ impl Shown {
     /// Whether it is still trusted: connections outlive certificates and authorities.
     fn holds(&self, now: UnixTime, serving: &Arc<Serving>) -> bool {
         let same_trust = Arc::ptr_eq(serving, &self.serving);
-        now <= self.not_after && (same_trust || verify(&self.chain, serving).is_ok())
+        let user = self.caller.user();
+        now <= self.not_after && (same_trust || serving.verify(&self.chain, user).is_ok())
     }
 }
 
-fn verify(chain: &[CertificateDer<'_>], serving: &Serving) -> Result<(), String> {
-    let (leaf, intermediates) = chain.split_first().ok_or("there is no certificate")?;
-    serving
-        .verifier
-        .verify_client_cert(leaf, intermediates, UnixTime::now())
-        .map(drop)
-        .map_err(|error| error.to_string())
+/// The subject of the connection's certificate, if that is trusted at this moment.
+pub(crate) fn certified<'r>(request: &'r Request, serving: &Arc<Serving>) -> Option<&'r Caller> {
+    match request.conn_data::<Credential>()? {
+        Credential::Certificate(shown) if shown.holds(UnixTime::now(), serving) => {
+            Some(&shown.caller)
+        }
+        Credential::Certificate(_) | Credential::Untrusted(_) | Credential::None => None,
+    }
 }
 
 /// Who asks: the certificate's subject, else the token's owner.
@@ -94,10 +99,8 @@ pub(crate) async fn caller_of(
     table: &RouteTable,
     request: &Request,
 ) -> Result<Caller, Status> {
-    if let Some(Credential::Certificate(shown)) = request.conn_data::<Credential>()
-        && shown.holds(UnixTime::now(), &worker.shared.certificates.current())
-    {
-        return Ok(shown.caller.clone());
+    if let Some(caller) = certified(request, &worker.shared.certificates.current()) {
+        return Ok(caller.clone());
     }
     let token = request.headers().get(AUTHORIZATION).and_then(bearer);
     match token.filter(|_| table.rules.tokens) {

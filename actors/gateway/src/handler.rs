@@ -7,6 +7,7 @@ use std::sync::Arc;
 use actix_http::body::BoxBody;
 use actix_http::header::UPGRADE;
 use actix_http::{HttpMessage as _, Request, Response};
+use tenbin_model::body::MAX_BODY;
 use tenbin_model::identity::Caller;
 use tenbin_model::request::classify::{Head, classify};
 use tenbin_model::request::path::Object;
@@ -58,7 +59,7 @@ async fn answer(
         let message = "exec, attach and port-forward do not pass through tenbin yet: use the kubeconfig of the member that has the pod";
         return Err(Status::new(Reason::BadRequest, message));
     }
-    let body = asked::body(request).await?;
+    let body = asked::body(request, MAX_BODY).await?;
     let asked = Asked {
         worker,
         caller,

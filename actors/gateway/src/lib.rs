@@ -1,4 +1,4 @@
-//! The users port and the admin pages.
+//! The users port, the peers port and the admin pages.
 //!
 //! | module | does |
 //! |---|---|
@@ -8,6 +8,7 @@
 //! | [`router`] | the actor that publishes where requests go |
 //! | `handler` | one request, from its head to its audit line |
 //! | `audit` | the line that every request leaves |
+//! | [`peers`] | the peers port: who sends, what is answered from memory, what goes to own |
 //! | `asked` | what is known of a request once it is authenticated |
 //! | `pass`, `find` | one member's answer, passed through |
 //! | `lists`, `pump` | the members' lists, merged while they arrive |
@@ -26,6 +27,7 @@ mod handler;
 mod lists;
 mod pass;
 mod peek;
+pub mod peers;
 mod pump;
 mod read_one;
 mod respond;

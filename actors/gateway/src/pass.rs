@@ -39,6 +39,13 @@ pub(crate) async fn to_named(asked: &Asked, name: &ClusterName, rest: &str) -> A
     send(asked, member, rest, &asked.query, asked.body.clone()).await
 }
 
+/// Passes the request of a caller whom a peer sent to own, as it came: tenbin's own annotations
+/// are the peer's to write.
+pub(crate) async fn received(asked: &Asked) -> Answered {
+    let own = own(asked)?;
+    send(asked, &own, &asked.path, &asked.query, asked.body.clone()).await
+}
+
 /// Passes a watch of a collection to own, and says that it shows no more than that.
 pub(crate) async fn watch_own(asked: &Asked) -> Answered {
     let own = own(asked)?;

@@ -1,4 +1,4 @@
-//! TLS of the users port: certificates from files, read again when they change.
+//! TLS of the users and peers ports: certificates from files, read again when they change.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,15 +14,24 @@ use rustls::{
     DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
 };
 
-/// The files of the users port.
+/// The files of a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
     /// Certificate chain, PEM.
     pub cert: PathBuf,
     /// Private key, PEM.
     pub key: PathBuf,
-    /// CA of the users' client certificates, PEM.
-    pub client_ca: PathBuf,
+    /// The authorities of client certificates; where there are none, none is asked for.
+    pub client_cas: Vec<ClientCa>,
+}
+
+/// Authorities of client certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCa {
+    /// PEM.
+    pub path: PathBuf,
+    /// The only common name that they may vouch for; `None`: any.
+    pub only: Option<String>,
 }
 
 /// Why the files cannot serve.
@@ -45,7 +54,13 @@ pub struct Serving {
     /// For the handshake.
     pub config: Arc<ServerConfig>,
     /// For the certificate that the client showed.
-    pub verifier: Arc<dyn ClientCertVerifier>,
+    trusted: Vec<Trusted>,
+}
+
+#[derive(Debug)]
+struct Trusted {
+    verifier: Arc<dyn ClientCertVerifier>,
+    only: Option<String>,
 }
 
 /// The current [`Serving`], shared by all workers.
@@ -77,7 +92,7 @@ impl Certificates {
 
     /// Reads `files` if they are others, or have changed since; `None` if not.
     ///
-    /// Nothing is served of it before [`Certificates::install`]. Blocks for the reading of three
+    /// Nothing is served of it before [`Certificates::install`]. Blocks for the reading of a few
     /// small files.
     pub fn changed(&self, files: &TlsFiles) -> Result<Option<Loaded>, TlsError> {
         let current = self.current.load();
@@ -93,9 +108,38 @@ impl Certificates {
     }
 }
 
+// === impl Serving ===
+
+impl Serving {
+    /// Judges a certificate of `common_name` by the trust of this moment.
+    ///
+    /// # Errors
+    /// Why no authority vouches for it, for the log.
+    pub(crate) fn verify(
+        &self,
+        chain: &[CertificateDer<'_>],
+        common_name: &str,
+    ) -> Result<(), String> {
+        let (leaf, intermediates) = chain.split_first().ok_or("there is no certificate")?;
+        let mut refusal = "no authority may vouch for this name".to_owned();
+        for trusted in &self.trusted {
+            if trusted.only.as_ref().is_some_and(|only| only != common_name) {
+                continue;
+            }
+            match trusted.verifier.verify_client_cert(leaf, intermediates, UnixTime::now()) {
+                Ok(_) => return Ok(()),
+                Err(error) => refusal = error.to_string(),
+            }
+        }
+        Err(refusal)
+    }
+}
+
 fn modified(files: &TlsFiles) -> Vec<Option<SystemTime>> {
-    [&files.cert, &files.key, &files.client_ca]
-        .iter()
+    let authorities = files.client_cas.iter().map(|ca| &ca.path);
+    [&files.cert, &files.key]
+        .into_iter()
+        .chain(authorities)
         .map(|path| path.metadata().and_then(|metadata| metadata.modified()).ok())
         .collect()
 }
@@ -107,18 +151,27 @@ fn read(files: TlsFiles) -> Result<Loaded, TlsError> {
         path: files.key.clone(),
         reason: error.to_string(),
     })?;
-    let verifier = client_verifier(&files.client_ca)?;
-    let mut config = ServerConfig::builder()
-        .with_client_cert_verifier(Arc::new(ProofOfPossession(Arc::clone(&verifier))))
-        .with_single_cert(chain, key)
-        .map_err(|source| TlsError::Pair {
-            cert: files.cert.clone(),
-            key: files.key.clone(),
-            source,
-        })?;
+    let mut roots = Vec::new();
+    let mut trusted = Vec::new();
+    for ca in &files.client_cas {
+        let certificates = certificates(&ca.path)?;
+        let verifier = client_verifier(&ca.path, &certificates)?;
+        trusted.push(Trusted { verifier, only: ca.only.clone() });
+        roots.extend(certificates);
+    }
+    let builder = ServerConfig::builder();
+    let builder = match files.client_cas.first() {
+        Some(first) => {
+            let any = client_verifier(&first.path, &roots)?;
+            builder.with_client_cert_verifier(Arc::new(ProofOfPossession(any)))
+        }
+        None => builder.with_no_client_auth(),
+    };
+    let pair = |source| TlsError::Pair { cert: files.cert.clone(), key: files.key.clone(), source };
+    let mut config = builder.with_single_cert(chain, key).map_err(pair)?;
     // HTTP/1.1 only: see identity.md.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let serving = Arc::new(Serving { config: Arc::new(config), verifier });
+    let serving = Arc::new(Serving { config: Arc::new(config), trusted });
     Ok(Loaded { files, modified, serving })
 }
 
@@ -134,11 +187,15 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     Ok(chain)
 }
 
-fn client_verifier(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+/// Trusts `authorities`; `path` is where they, or the first of them, came from.
+fn client_verifier(
+    path: &Path,
+    authorities: &[CertificateDer<'static>],
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let unusable = |reason: String| TlsError::ClientCa { path: path.to_owned(), reason };
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
-        roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+    for certificate in authorities {
+        roots.add(certificate.clone()).map_err(|error| unusable(error.to_string()))?;
     }
     WebPkiClientVerifier::builder(Arc::new(roots))
         .build()

@@ -250,6 +250,20 @@ pub enum Partial {
     Never,
 }
 
+// === impl Strategy ===
+
+impl Strategy {
+    /// The rule of that name.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        match name {
+            "auto" => Some(Self::Auto),
+            "marginal" => Some(Self::Marginal),
+            "inverse" => Some(Self::Inverse),
+            _ => None,
+        }
+    }
+}
+
 /// Reads the text of a configuration.
 ///
 /// `base` is the folder of the file: relative paths resolve against it. `environment` looks a

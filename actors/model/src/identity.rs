@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+pub use self::received::{InvalidAssertion, asserted};
 use crate::ids::ClusterName;
+
+mod received;
 
 /// The group of everybody who was authenticated.
 const AUTHENTICATED: &str = "system:authenticated";

@@ -14,6 +14,7 @@
 //! | [`power`] | what a member's nodes cost, and what more pods would add |
 //! | [`quantity`] | what number a Kubernetes Quantity is |
 //! | [`score`] | what is known of the members' watts |
+//! | [`history`] | what of them is kept for charts |
 //! | [`breaker`] | whether a member may be asked now |
 //! | [`status`], [`warning`] | what a client reads when something is not as it should be |
 
@@ -21,6 +22,7 @@ pub mod body;
 pub mod breaker;
 pub mod config;
 pub mod fold;
+pub mod history;
 pub mod identity;
 pub mod ids;
 pub mod list;

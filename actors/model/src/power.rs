@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use self::curve::{Curve, MAX_PODS};
 use crate::config::Scheduler;
 use crate::ids::ClusterName;
 
+mod curve;
+pub mod estimate;
 pub mod readings;
 pub mod round;
 
@@ -29,6 +32,16 @@ pub struct PodShape {
     pub cpu_milli: u64,
     /// Memory in bytes.
     pub memory_bytes: u64,
+}
+
+// === impl PodShape ===
+
+impl Default for PodShape {
+    /// What kube-scheduler takes a container for that asks for nothing: 100m and 200 MiB
+    /// (`scheduler/util/pod_resources.go`).
+    fn default() -> Self {
+        Self { cpu_milli: 100, memory_bytes: 200 * 1024 * 1024 }
+    }
 }
 
 /// What a node has, or what its pods have asked for.

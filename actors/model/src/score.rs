@@ -11,12 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::ClusterName;
 
+pub mod condition;
 mod page;
 
 pub use page::{ClusterRow, MemberView, ScoresPage};
 
 /// The nodes that a person reads the reasons of, where there is not room for all.
 const TOLD: usize = 3;
+/// The characters of a foreign text that a person reads.
+const LINE_LIMIT: usize = 200;
 
 /// Where a score comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,7 +118,11 @@ pub enum InvalidSample {
 
 /// The scores of all members at one moment. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct ScoreBoard(BTreeMap<ClusterName, Arc<Score>>);
+pub struct ScoreBoard {
+    scores: BTreeMap<ClusterName, Arc<Score>>,
+    /// Why the last attempt to learn a score failed.
+    failures: BTreeMap<ClusterName, Arc<str>>,
+}
 
 // === impl Provenance ===
 
@@ -222,34 +229,50 @@ impl ScoreBoard {
     /// The board that a ledger remembered; every score gets provenance [`Provenance::Ledger`].
     pub fn recovered(scores: impl IntoIterator<Item = (ClusterName, Score)>) -> Self {
         let recovered = |(name, score): (_, Score)| (name, Arc::new(score.into_recovered()));
-        Self(scores.into_iter().map(recovered).collect())
+        let scores = scores.into_iter().map(recovered).collect();
+        Self { scores, failures: BTreeMap::new() }
     }
 
     /// The board with a new sample of one member. What is delivered last counts, whatever time it
     /// carries, so that a clock that was set back cannot freeze a score.
     pub fn with_sample(&self, name: ClusterName, sample: Sample) -> Result<Self, InvalidSample> {
         let score = Arc::new(Score::new(sample)?);
-        let mut scores = self.0.clone();
-        scores.insert(name, score);
-        Ok(Self(scores))
+        let mut board = self.clone();
+        board.failures.remove(&name);
+        board.scores.insert(name, score);
+        Ok(board)
+    }
+
+    /// The board after an attempt to learn a score has failed; what was known before stays known.
+    #[must_use]
+    pub fn with_failure(&self, name: ClusterName, reason: &str) -> Self {
+        let mut board = self.clone();
+        board.failures.insert(name, reason.into());
+        board
     }
 
     /// The board after a member has left.
     #[must_use]
     pub fn without(&self, name: &ClusterName) -> Self {
-        let mut scores = self.0.clone();
-        scores.remove(name);
-        Self(scores)
+        let mut board = self.clone();
+        board.scores.remove(name);
+        board.failures.remove(name);
+        board
     }
 
     /// The last known score of a member, however old.
     pub fn get(&self, name: &ClusterName) -> Option<&Arc<Score>> {
-        self.0.get(name)
+        self.scores.get(name)
+    }
+
+    /// Why the last attempt to learn a member's score failed, if it did; for a person.
+    pub fn failure(&self, name: &ClusterName) -> Option<&str> {
+        self.failures.get(name).map(AsRef::as_ref)
     }
 
     /// The last known scores by name, however old.
     pub fn iter(&self) -> impl Iterator<Item = (&ClusterName, &Arc<Score>)> {
-        self.0.iter()
+        self.scores.iter()
     }
 
     /// What a member costs now; `None` is unknown: no score, or none of the last `max_age`.
@@ -264,9 +287,15 @@ impl ScoreBoard {
 
 /// The first nodes with their reasons, and how many more there are.
 pub(crate) fn reasons(missing: &[Missing]) -> String {
-    let told = missing.iter().take(TOLD).map(|it| format!("{}: {}", it.node, it.reason));
+    let told = missing.iter().take(TOLD).map(|it| one_line(&format!("{}: {}", it.node, it.reason)));
     let more = missing.len().checked_sub(TOLD).filter(|more| *more > 0);
     told.chain(more.map(|more| format!("and {more} more"))).collect::<Vec<_>>().join("; ")
+}
+
+/// A text as one short line, whatever a foreign server answered.
+pub(crate) fn one_line(text: &str) -> String {
+    let printable = |it: char| if it.is_control() { ' ' } else { it };
+    text.chars().take(LINE_LIMIT).map(printable).collect()
 }
 
 fn check_watts(watts: f64, of: impl FnOnce() -> String) -> Result<(), InvalidSample> {

@@ -14,6 +14,7 @@ use tenbin_model::ids::ClusterName;
 use tenbin_model::score::ScoreBoard;
 
 mod book;
+mod history;
 mod keeper;
 mod record;
 mod recover;
@@ -64,6 +65,23 @@ pub struct KnownFleet {
     /// The regions that their nodes told, known again before a dead member could tell them.
     #[serde(default)]
     pub regions: BTreeMap<ClusterName, String>,
+    /// The name of own, known again while own cannot be asked for it.
+    #[serde(default)]
+    pub own: Option<ClusterName>,
+    /// The members that were learnt of in own, known again while own is down.
+    #[serde(default)]
+    pub peers: Vec<KnownPeer>,
+}
+
+/// A member that is reached through its own tenbin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownPeer {
+    /// The member.
+    pub name: ClusterName,
+    /// The address of its peers port, as it was written.
+    pub endpoint: String,
+    /// The region that it told.
+    pub region: Option<String>,
 }
 
 /// Why something was not kept.

@@ -14,10 +14,12 @@ use tenbin_model::power::Power;
 use tenbin_model::score::Sample;
 use tracing::{debug, info, warn};
 
-use crate::scorer::{Sampled, Scorer};
+use crate::scorer::{Failed, Sampled, Scorer};
 
+mod peer;
 mod stated;
 
+pub use peer::PeerSource;
 pub use stated::{Probe, StatedSource};
 
 /// The longest that one poll may take, where the interval is not shorter.
@@ -50,6 +52,9 @@ pub enum PollError {
     /// The member or its sensors do not answer.
     #[error("no answer: {0}")]
     NoAnswer(String),
+    /// What answers has no score to tell.
+    #[error("no score: {0}")]
+    NoScore(String),
     /// The poll took longer than it may.
     #[error("no answer within {0:?}")]
     Deadline(Duration),
@@ -141,6 +146,10 @@ impl Poller {
             Ok(measured) => self.deliver(measured),
             Err(error) => {
                 self.counts.failures += 1;
+                let failed = Failed { cluster: self.cluster.clone(), reason: error.to_string() };
+                if let Err(error) = self.scorer.tell(failed) {
+                    debug!(cluster = %self.cluster, %error, "failure dropped");
+                }
                 // Once for each change, not for each poll.
                 if self.healthy != Some(false) {
                     warn!(cluster = %self.cluster, %error, "score cannot be sampled");

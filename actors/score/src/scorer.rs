@@ -34,6 +34,16 @@ pub struct Sampled {
     pub measured: Measured,
 }
 
+/// A poll has failed. A full mailbox: dropped, the next one tells again.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Failed {
+    /// The member.
+    pub cluster: ClusterName,
+    /// Why, for a person.
+    pub reason: String,
+}
+
 /// A member has left; its Poller must be stopped before. A full mailbox: ask again.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -166,6 +176,17 @@ impl Handler<Sampled> for Scorer {
                 self.refused = self.refused.saturating_add(1);
                 warn!(%cluster, %error, "sample refused");
             }
+        }
+    }
+}
+
+impl Handler<Failed> for Scorer {
+    type Result = ();
+
+    fn handle(&mut self, failed: Failed, _context: &mut Context<Self>) {
+        let board = self.board.load();
+        if board.failure(&failed.cluster) != Some(failed.reason.as_str()) {
+            self.board.store(Arc::new(board.with_failure(failed.cluster, &failed.reason)));
         }
     }
 }

@@ -95,9 +95,9 @@ impl Daemon {
         until(|| self.board.load().get(&name(member)).is_some()).await;
     }
 
-    async fn records(&self, expected: usize) {
+    async fn scores(&self, expected: usize) {
         let look = async {
-            while self.ledger.ask(Observe, PATIENCE).await.unwrap()["records"] != expected {
+            while self.ledger.ask(Observe, PATIENCE).await.unwrap()["scores"] != expected {
                 tokio::task::yield_now().await;
             }
         };
@@ -132,11 +132,11 @@ async fn a_score_goes_from_its_source_to_the_ledger_and_comes_back_with_its_age(
     first.poll_stated("osaka", 200.0).await;
     let score = first.board.load().get(&name("osaka")).cloned().unwrap();
     assert_eq!((score.watts(), score.provenance()), (200.0, Provenance::Stated));
-    first.records(0).await;
+    first.scores(0).await;
     // The Poller's interval and the Scorer's debounce.
     until(|| first.hand.sleepers() == 2).await;
     first.hand.advance(Duration::from_secs(1));
-    first.records(1).await;
+    first.scores(1).await;
     first.end(folder.path()).await;
 
     let second = Daemon::start(folder.path(), 1042).await;
@@ -157,6 +157,8 @@ async fn what_changed_a_moment_before_the_end_is_kept_too() {
         epoch: 2,
         slots: vec![name("tokyo")],
         regions: [(name("tokyo"), "jp".to_owned())].into(),
+        own: Some(name("tokyo")),
+        peers: Vec::new(),
     };
     first.ledger.ask(SaveFleet(slots.clone()), PATIENCE).await.unwrap().unwrap();
     for watts in [100.0, 110.0, 120.0] {
@@ -187,12 +189,12 @@ async fn a_member_that_left_is_forgotten_on_disk_too() {
     }
     until(|| daemon.hand.sleepers() == 1).await;
     daemon.hand.advance(Duration::from_secs(1));
-    daemon.records(2).await;
+    daemon.scores(2).await;
 
     daemon.scorer.ask(Forget { cluster: name("osaka") }, PATIENCE).await.unwrap();
     until(|| daemon.hand.sleepers() == 1).await;
     daemon.hand.advance(Duration::from_secs(1));
-    daemon.records(1).await;
+    daemon.scores(1).await;
 }
 
 #[actix::test]

@@ -1,6 +1,7 @@
 //! What a cluster is made of.
 
 use crate::apiserver::Options;
+use crate::power::wao::Group;
 
 /// What a cluster is made of.
 #[derive(Debug, Clone)]
@@ -9,12 +10,19 @@ pub struct ClusterSpec {
     pub(super) controllers: bool,
     pub(super) nodes: u32,
     pub(super) options: Options,
+    pub(super) wao: Group,
 }
 
 impl ClusterSpec {
     /// An API server alone, without nodes.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), controllers: false, nodes: 0, options: Options::default() }
+        Self {
+            name: name.into(),
+            controllers: false,
+            nodes: 0,
+            options: Options::default(),
+            wao: Group::Bitmedia,
+        }
     }
 
     /// With kube-controller-manager and kube-scheduler.
@@ -42,6 +50,13 @@ impl ClusterSpec {
     #[must_use]
     pub fn flag(mut self, flag: impl Into<String>) -> Self {
         self.options.flags.push(flag.into());
+        self
+    }
+
+    /// With WAO's CRDs in this group, when the fleet has the parts of power.
+    #[must_use]
+    pub fn wao(mut self, group: Group) -> Self {
+        self.wao = group;
         self
     }
 

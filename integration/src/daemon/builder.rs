@@ -18,6 +18,7 @@ pub struct DaemonBuilder<'f> {
     pub(super) fleet: &'f Fleet,
     own: Option<String>,
     pub(super) members: Option<Vec<String>>,
+    pub(super) peer: bool,
     pub(super) shims: bool,
     pub(super) watts: Vec<(String, Option<f64>)>,
     pub(super) config: Vec<String>,
@@ -31,6 +32,7 @@ impl<'f> DaemonBuilder<'f> {
             fleet,
             own: None,
             members: None,
+            peer: false,
             shims: true,
             watts: Vec::new(),
             config: Vec::new(),
@@ -51,6 +53,15 @@ impl<'f> DaemonBuilder<'f> {
     pub fn members(mut self, names: &[&str]) -> Self {
         self.members = Some(names.iter().map(|name| (*name).to_owned()).collect());
         self
+    }
+
+    /// Is a peer of the fleet's other daemons that are: own alone is a direct member, and measured
+    /// unless [`DaemonBuilder::watts`] states it; certificates are the fleet's authority's. Who the
+    /// others are is said by [`crate::scores::add_peer`].
+    #[must_use]
+    pub fn peer(mut self) -> Self {
+        self.peer = true;
+        self.members(&[])
     }
 
     /// Reaches every cluster straight instead of by way of a [`Shim`](crate::Shim).
@@ -99,8 +110,12 @@ impl<'f> DaemonBuilder<'f> {
             Ports { users: Port::reserve()?, peers: Port::reserve()?, admin: Port::reserve()? };
         let shims = if self.shims { shims(self.fleet)? } else { Vec::new() };
         let table = config::table(&self, own, &folder, &ports, &shims)?;
-        let authority = Ca::new(&format!("{}-serving-ca", self.name))?;
-        config::write_files(&folder, &authority, own)?;
+        let of_its_own = Ca::new(&format!("{}-serving-ca", self.name))?;
+        let authority = if self.peer { self.fleet.peers_ca() } else { &of_its_own };
+        config::write_files(&folder, authority, own)?;
+        if self.peer {
+            config::write_peer_files(&folder, authority, own)?;
+        }
         let daemon = Daemon {
             name: self.name,
             process: None,

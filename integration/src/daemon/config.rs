@@ -25,6 +25,14 @@ pub(super) fn write_files(folder: &Path, authority: &Ca, own: &Cluster) -> Resul
     Ok(())
 }
 
+/// What a daemon shows to its peers, and whom it believes.
+pub(super) fn write_peer_files(folder: &Path, authority: &Ca, own: &Cluster) -> Result<()> {
+    let peer = authority.peer(own.name())?;
+    write(&folder.join("fleet-ca.crt"), authority.cert())?;
+    write(&folder.join("peer.crt"), &peer.cert)?;
+    write(&folder.join("peer.key"), &peer.key)
+}
+
 /// What config.toml says, with the test's own words merged over it.
 pub(super) fn table(
     builder: &DaemonBuilder<'_>,
@@ -43,6 +51,14 @@ pub(super) fn table(
         [score]
         interval = "1s"
     };
+    if builder.peer {
+        let peers = toml::toml! {
+            ca = "fleet-ca.crt"
+            cert = "peer.crt"
+            key = "peer.key"
+        };
+        table.insert("peers".to_owned(), Value::Table(peers));
+    }
     let state = Value::from(folder.join("state").display().to_string());
     table.insert("state_dir".to_owned(), state);
     let mut listen = Table::new();
@@ -88,7 +104,8 @@ fn member(
     let mut entry = Table::new();
     entry.insert("name".to_owned(), Value::from(cluster.name()));
     entry.insert("kubeconfig".to_owned(), Value::from(kubeconfig.display().to_string()));
-    if let Some(watts) = stated.map_or(Some(100.0 * hundreds), |(_, watts)| *watts) {
+    let unstated = (!builder.peer).then_some(100.0 * hundreds);
+    if let Some(watts) = stated.map_or(unstated, |(_, watts)| *watts) {
         entry.insert("watts".to_owned(), Value::from(watts));
     }
     Ok(entry)

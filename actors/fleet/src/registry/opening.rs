@@ -1,4 +1,4 @@
-//! Reads the members' kubeconfigs and asks for their regions.
+//! Reads how members are reached, and asks for their regions.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -7,18 +7,21 @@ use std::time::Duration;
 use tenbin_model::ids::ClusterName;
 use tracing::warn;
 
-use super::{EnrolError, MemberSpec};
-use crate::access::Access;
+use super::roll::Chosen;
+use super::{EnrolError, MemberSpec, Refused};
+use crate::access::{Access, AccessError, AccessSource, Trust};
+use crate::member::Reach;
 use crate::region;
 
 /// How long a member's nodes are asked for their region before its name stands in for it.
 const REGION_LIMIT: Duration = Duration::from_secs(1);
 
-/// A member whose kubeconfig could be read.
+/// A member whose kubeconfig, or trust, could be read.
 pub(super) struct Opened {
     pub(super) name: ClusterName,
     pub(super) own: bool,
     pub(super) region: Region,
+    pub(super) reach: Reach,
     pub(super) access: Access,
 }
 
@@ -29,17 +32,20 @@ pub(super) enum Region {
     Told(String),
     /// They could not be asked, or need not be waited for.
     Unasked,
+    /// A peer tells it by itself; this is what its ClusterScore has.
+    OfPeer(Option<String>),
 }
 
-/// Opens all members.
+/// Opens all members by configuration; `own` is the name of own where nobody says another.
 ///
 /// # Errors
 /// Where one cannot be opened, or two have one name.
 pub(super) async fn open_all(
     specs: Vec<MemberSpec>,
     known: BTreeMap<ClusterName, String>,
+    own: Option<ClusterName>,
 ) -> Result<Vec<Opened>, EnrolError> {
-    let opening = specs.into_iter().map(|spec| open(spec, &known));
+    let opening = specs.into_iter().map(|spec| open(spec, &known, own.as_ref()));
     let opened = futures_util::future::try_join_all(opening).await?;
     for (index, one) in opened.iter().enumerate() {
         if opened.iter().skip(index + 1).any(|other| other.name == one.name) {
@@ -49,10 +55,40 @@ pub(super) async fn open_all(
     Ok(opened)
 }
 
-/// Reads a member's kubeconfig. Its nodes are waited for only where nobody knows their region.
+/// Reads how a peer is reached.
+pub(super) async fn open_peer(chosen: Chosen) -> Result<Opened, Refused> {
+    let Chosen { name, region, source } = chosen;
+    let source = AccessSource::Peer(source);
+    let reach = reach(&source);
+    match source.open().await {
+        Ok(access) => {
+            Ok(Opened { name, own: false, region: Region::OfPeer(region), reach, access })
+        }
+        Err(error) => Err(Refused { name, reason: chain(&error) }),
+    }
+}
+
+/// An error with its cause.
+fn chain(error: &AccessError) -> String {
+    let cause = std::error::Error::source(error);
+    cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+}
+
+fn reach(source: &AccessSource) -> Reach {
+    match source {
+        AccessSource::InCluster | AccessSource::Kubeconfig { .. } => Reach::Direct,
+        AccessSource::Peer(peer) => match peer.trust {
+            Trust::Mutual { .. } => Reach::Peer,
+            Trust::Basic { .. } => Reach::Original,
+        },
+    }
+}
+
+/// Reads how a member is reached. Its nodes are waited for only where nobody knows their region.
 async fn open(
     spec: MemberSpec,
     known: &BTreeMap<ClusterName, String>,
+    own: Option<&ClusterName>,
 ) -> Result<Opened, EnrolError> {
     let shown = spec.name.as_ref().map_or("own", ClusterName::as_str).to_owned();
     let access = spec
@@ -60,9 +96,11 @@ async fn open(
         .open()
         .await
         .map_err(|source| EnrolError::Open { member: shown.clone(), source })?;
+    let reach = reach(&spec.source);
     let is_known = spec.name.as_ref().is_some_and(|name| known.contains_key(name));
     let region = match spec.region {
         Some(region) => Region::Configured(region),
+        None if reach != Reach::Direct => Region::OfPeer(None),
         None if is_known => Region::Unasked,
         // Nodes without the label have told as well: the name stands in for it.
         None => match (region_of(&shown, &access).await, &spec.name) {
@@ -76,9 +114,9 @@ async fn open(
         (None, Region::Configured(region) | Region::Told(region)) => {
             ClusterName::new(region).map_err(|_| EnrolError::BadName { region: region.clone() })?
         }
-        (None, Region::Unasked) => return Err(EnrolError::Unnamed),
+        (None, Region::Unasked | Region::OfPeer(_)) => own.cloned().ok_or(EnrolError::Unnamed)?,
     };
-    Ok(Opened { name, own: spec.own, region, access })
+    Ok(Opened { name, own: spec.own, region, reach, access })
 }
 
 /// What a member's nodes say of their region.

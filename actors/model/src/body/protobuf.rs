@@ -17,6 +17,8 @@ use super::wire::{self, Edit};
 use super::{BodyError, BodyKind, Encoded, MAX_BODY, Summary};
 use crate::managed::{is_input, is_state};
 
+mod pod;
+
 pub(super) const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
 
 const MAGIC: &[u8] = b"k8s\0";
@@ -50,10 +52,19 @@ struct WorkloadSpec {
     #[prost(int32, optional, tag = "1")]
     replicas: Option<i32>,
     #[prost(message, optional, tag = "3")]
-    template: Option<Object>,
+    template: Option<Template>,
     /// Of StatefulSets; Deployments have no field 11.
     #[prost(message, optional, tag = "11")]
     ordinals: Option<Ordinals>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Template {
+    #[prost(message, optional, tag = "1")]
+    metadata: Option<ObjectMeta>,
+    /// A `PodSpec`, read apart: a wrong one is the API server's to refuse.
+    #[prost(bytes = "vec", optional, tag = "2")]
+    spec: Option<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -124,6 +135,7 @@ impl Envelope {
         let name = metadata.name.clone().unwrap_or_default();
         let spec = workload.spec.unwrap_or_default();
         let start = spec.ordinals.and_then(|ordinals| ordinals.start).unwrap_or_default();
+        let pod = spec.template.and_then(|template| pod::read(&template.spec?));
         let count = |path, value| kind.count(&name, path, i64::from(value));
         Ok(Summary {
             name: filled(metadata.name),
@@ -134,6 +146,7 @@ impl Envelope {
             has_owner_references: !metadata.owner_references.is_empty(),
             replicas: spec.replicas.map(|value| count("spec.replicas", value)).transpose()?,
             ordinals_start: count("spec.ordinals.start", start)?,
+            pod: pod.map(|pod| pod.shape()).unwrap_or_default(),
             inputs: metadata.annotations.into_iter().filter(|(key, _)| is_input(key)).collect(),
         })
     }
@@ -187,7 +200,7 @@ fn addition(kind: BodyKind, summary: &Summary, stamp: &Stamp) -> Result<Workload
     let start = ordinals_start(kind, summary.ordinals_start, stamp)?;
     let spec = kind.is_split().then(|| WorkloadSpec {
         replicas: stamp.share().map(u32::cast_signed),
-        template: Some(Object { metadata: Some(template) }),
+        template: Some(Template { metadata: Some(template), spec: None }),
         ordinals: start.map(|start| Ordinals { start: Some(start.cast_signed()) }),
     });
     Ok(Workload { metadata: Some(metadata), spec })

@@ -3,8 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::tree::{int, object, string};
-use super::{BodyError, BodyKind};
+use super::{BodyError, BodyKind, pod};
 use crate::managed::is_input;
+use crate::power::PodShape;
 
 /// What the writer has to know of a body; absent, null and empty texts are `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Summary {
     pub replicas: Option<u32>,
     /// The user's own spec.ordinals.start of a StatefulSet.
     pub ordinals_start: u32,
+    /// What one pod asks for, on split kinds.
+    pub pod: PodShape,
     /// The user's inputs to tenbin, as `tenbin/min`; never tenbin's own state.
     pub inputs: Vec<(String, String)>,
 }
@@ -51,6 +54,7 @@ impl Summary {
             && let Some(spec) = object(tree, "spec", "spec")?
         {
             summary.read_spec(kind, spec)?;
+            summary.pod = pod::shape_of(spec);
         }
         Ok(summary)
     }

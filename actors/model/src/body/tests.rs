@@ -191,6 +191,10 @@ Summary {
         5,
     ),
     ordinals_start: 0,
+    pod: PodShape {
+        cpu_milli: 0,
+        memory_bytes: 0,
+    },
     inputs: [
         (
             "tenbin/min",

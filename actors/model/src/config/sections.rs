@@ -50,7 +50,7 @@ pub(super) fn read<'t>(
         let own = top.section("own", |section| own(section, base));
         let members = members(top, own.name.as_ref(), base);
         let peers = top.section("peers", |section| peers(section, base));
-        let peer = top.sections("peer", |section| peer(section, base));
+        let peer = top.sections("peer", |section| peer(section, base, peers.is_some()));
         let score = top.section("score", |section| score(section, &overrides, base));
         let placement = top.section("placement", placement);
         let routing = top.section("routing", routing);
@@ -177,7 +177,7 @@ fn peers(section: &mut Section<'_, '_>, base: &Path) -> Option<Peers> {
     Some(Peers { ca: base.join(ca?), identity: identity? })
 }
 
-fn peer(section: &mut Section<'_, '_>, base: &Path) -> Option<Peer> {
+fn peer(section: &mut Section<'_, '_>, base: &Path, general_trust: bool) -> Option<Peer> {
     let endpoint = section.required("endpoint", &ENDPOINT);
     let name = section.optional("name", &CLUSTER_NAME);
     let ca = section.optional("ca", &PATH).map(|path| base.join(path));
@@ -191,6 +191,10 @@ fn peer(section: &mut Section<'_, '_>, base: &Path) -> Option<Peer> {
     let basic = basic(section, base);
     if identity.is_some() && basic.is_some() {
         section.reject("username", "is for a peer without certificates".to_owned());
+    }
+    if !general_trust && basic.is_none() && (ca.is_none() || identity.is_none()) {
+        let message = "has no trust: say its ca, cert and key, or [peers]".to_owned();
+        section.reject("endpoint", message);
     }
     Some(Peer { endpoint: endpoint?, name, ca, identity, basic })
 }

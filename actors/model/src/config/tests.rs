@@ -181,6 +181,22 @@ fn what_must_be_said_is_asked_for() {
 }
 
 #[test]
+fn a_peer_has_trust_of_its_own_or_that_of_all() {
+    let peer = "[[peer]]\nendpoint = \"https://a:1\"\n";
+    let rest = "tls.cert: is missing";
+    let begin = |text: &str| problems(text).split(rest).next().unwrap_or_default().to_owned();
+    insta::assert_snapshot!(begin(&format!("{peer}ca = \"ca.crt\"\n")), @"peer[0].endpoint (line 2): has no trust: say its ca, cert and key, or [peers]");
+    let whole = "ca = \"ca.crt\"\ncert = \"p.crt\"\nkey = \"p.key\"\n";
+    for text in [
+        format!("{peer}{whole}"),
+        format!("[peers]\n{whole}{peer}"),
+        format!("{peer}username = \"wao\"\npassword_file = \"password\"\n"),
+    ] {
+        assert_eq!(begin(&text), "", "{text}");
+    }
+}
+
+#[test]
 fn the_environment_wins_over_the_file_and_is_held_against_the_same_rules() {
     let variables = |name: &str| match name {
         "FETCH_INTERVAL" => Some("60".to_owned()),

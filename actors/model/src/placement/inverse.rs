@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 
-use super::problem::{Candidate, Problem};
+use super::problem::{self, Candidate, Problem};
 
 /// What one member brings into the division.
 pub(super) struct Claim {
@@ -105,13 +105,7 @@ fn rank(one: &Candidate, other: &Candidate) -> Ordering {
     watts(one).total_cmp(&watts(other)).then_with(|| one.member.cmp(&other.member))
 }
 
-/// Whole milliwatts, from 1 to a terawatt's worth.
+/// Whole milliwatts, from 1 on: a price of nothing would take everything.
 pub(super) fn milliwatts(watts: f64) -> u64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "clamped to 1..=1e15, which an f64 holds exactly"
-    )]
-    let whole = (watts * 1000.0).round().clamp(1.0, 1e15) as u64;
-    whole
+    problem::milliwatts(watts).max(1)
 }

@@ -2,19 +2,26 @@
 
 use proptest::collection::vec;
 use proptest::option;
-use proptest::prelude::*;
+use proptest::prelude::{Strategy, *};
 use proptest::sample::Index;
 
 use super::*;
+use crate::config;
 use crate::ids::ClusterName;
+
+mod marginal;
 
 fn candidate(name: &str, watts: Option<f64>) -> Candidate {
     let member = ClusterName::new(name).unwrap();
-    Candidate { member, watts, min: 0, max: None, capacity: None }
+    Candidate { member, watts, min: 0, max: None, capacity: None, curve: None }
+}
+
+fn inversely(total: u32, candidates: Vec<Candidate>, min_clusters: u32) -> Problem {
+    Problem { total, candidates, min_clusters, strategy: config::Strategy::Inverse }
 }
 
 fn solve(problem: &Problem) -> Vec<u32> {
-    ideal(problem).unwrap().iter().map(|(_, share)| *share).collect()
+    ideal(problem).unwrap().shares.iter().map(|(_, share)| *share).collect()
 }
 
 /// Watts of few different values (ties), of neighbouring prices, of any, and of no use.
@@ -50,11 +57,8 @@ fn bounded_fleet() -> impl Strategy<Value = Vec<Candidate>> {
 }
 
 fn problem() -> impl Strategy<Value = Problem> {
-    (0_u32..60, bounded_fleet(), 0_u32..5).prop_map(|(total, candidates, min_clusters)| Problem {
-        total,
-        candidates,
-        min_clusters,
-    })
+    (0_u32..60, bounded_fleet(), 0_u32..5)
+        .prop_map(|(total, candidates, min_clusters)| inversely(total, candidates, min_clusters))
 }
 
 fn solvable() -> impl Strategy<Value = Problem> {
@@ -91,28 +95,28 @@ fn one_by_one(problem: &Problem) -> Vec<u32> {
 fn ten_replicas_over_100_200_and_300_watts_are_5_3_2() {
     let candidates = [("tokyo", 100.0), ("osaka", 200.0), ("nagoya", 300.0)];
     let candidates = candidates.map(|(name, watts)| candidate(name, Some(watts))).to_vec();
-    let shares = ideal(&Problem { total: 10, candidates, min_clusters: 2 }).unwrap();
-    assert_eq!(shares.to_string(), "tokyo:5,osaka:3,nagoya:2");
+    let division = ideal(&inversely(10, candidates, 2)).unwrap();
+    assert_eq!(division.shares.to_string(), "tokyo:5,osaka:3,nagoya:2");
 }
 
 #[test]
 fn without_scores_the_shares_are_equal_and_the_rest_goes_by_name() {
     let candidates = ["c", "a", "b"].map(|name| candidate(name, None)).to_vec();
-    assert_eq!(solve(&Problem { total: 8, candidates, min_clusters: 2 }), [2, 3, 3]);
+    assert_eq!(solve(&inversely(8, candidates, 2)), [2, 3, 3]);
 }
 
 #[test]
 fn a_tie_at_one_price_is_not_won_by_a_better_member_at_the_next() {
     let milliwatts = [("a", 0.001), ("b", 0.002), ("c", 0.002)];
     let candidates = milliwatts.map(|(name, watts)| candidate(name, Some(watts)));
-    let problem = Problem { total: 2, candidates: candidates.to_vec(), min_clusters: 1 };
+    let problem = inversely(2, candidates.to_vec(), 1);
     assert_eq!(solve(&problem), [1, 1, 0]);
 }
 
 #[test]
 fn two_replicas_are_spread_unless_one_cluster_is_enough() {
     let candidates = vec![candidate("tokyo", Some(1.0)), candidate("osaka", Some(500.0))];
-    let mut problem = Problem { total: 2, candidates, min_clusters: 2 };
+    let mut problem = inversely(2, candidates, 2);
     assert_eq!(solve(&problem), [1, 1]);
     problem.min_clusters = 1;
     assert_eq!(solve(&problem), [2, 0]);
@@ -127,12 +131,12 @@ fn the_greatest_total_is_divided_exactly() {
     let watts = |index: u32| f64::from(index * index + 1) * 0.317;
     let candidates =
         (0..64).map(|index| candidate(&format!("m{index}"), Some(watts(index)))).collect();
-    let problem = Problem { total, candidates, min_clusters: 64 };
+    let problem = inversely(total, candidates, 64);
     let shares = solve(&problem);
     assert_eq!(shares.iter().sum::<u32>(), total);
     assert!(shares.is_sorted_by(|one, other| one >= other));
     let equal = (0..64).map(|index| candidate(&format!("m{index}"), Some(1e300))).collect();
-    let shares = solve(&Problem { total: u32::MAX, candidates: equal, min_clusters: 2 });
+    let shares = solve(&inversely(u32::MAX, equal, 2));
     assert_eq!(shares.iter().max(), Some(&(u32::MAX / 64 + 1)));
 }
 
@@ -147,7 +151,7 @@ proptest! {
     ) {
         let named = |(index, watts): (usize, _)| candidate(&format!("m{index}"), watts);
         let candidates = watts.into_iter().enumerate().map(named).collect();
-        let shares = ideal(&Problem { total, candidates, min_clusters }).unwrap();
+        let shares = ideal(&inversely(total, candidates, min_clusters)).unwrap().shares;
         prop_assert_eq!(shares.total(), total);
     }
 }
@@ -155,7 +159,7 @@ proptest! {
 proptest! {
     #[test]
     fn every_share_is_within_its_bounds(problem in solvable()) {
-        let shares = ideal(&problem).unwrap();
+        let shares = ideal(&problem).unwrap().shares;
         prop_assert_eq!(shares.total(), problem.total);
         for candidate in &problem.candidates {
             let share = shares.of(&candidate.member);
@@ -176,13 +180,13 @@ proptest! {
 
     #[test]
     fn the_order_of_the_members_changes_nothing(problem in solvable(), seeds in vec(any::<Index>(), 12)) {
-        let shares = ideal(&problem).unwrap();
+        let shares = ideal(&problem).unwrap().shares;
         let mut shuffled = problem.clone();
         for (at, seed) in (0..shuffled.candidates.len()).zip(seeds) {
             let other = seed.index(shuffled.candidates.len());
             shuffled.candidates.swap(at, other);
         }
-        for (position, (member, share)) in ideal(&shuffled).unwrap().iter().enumerate() {
+        for (position, (member, share)) in ideal(&shuffled).unwrap().shares.iter().enumerate() {
             prop_assert_eq!(member, &shuffled.candidates[position].member);
             prop_assert_eq!(*share, shares.of(member));
         }
@@ -205,7 +209,7 @@ proptest! {
         total in 0_u32..60,
         min_clusters in 0_u32..5,
     ) {
-        let mut problem = Problem { total, candidates, min_clusters };
+        let mut problem = inversely(total, candidates, min_clusters);
         for candidate in &mut problem.candidates {
             (candidate.min, candidate.max, candidate.capacity) = bounds;
         }
@@ -234,7 +238,7 @@ proptest! {
     fn an_unknown_score_never_gets_more_than_a_known_one(
         candidates in free_fleet(), total in 0_u32..60, min_clusters in 0_u32..5,
     ) {
-        let shares = solve(&Problem { total, candidates: candidates.clone(), min_clusters });
+        let shares = solve(&inversely(total, candidates.clone(), min_clusters));
         let (knowns, unknowns): (Vec<_>, Vec<_>) = candidates.iter().zip(&shares).partition(|(c, _)| c.known_watts().is_some());
         if let (Some(least), Some(most)) = (
             knowns.into_iter().map(|(_, share)| share).min(),

@@ -1,6 +1,8 @@
 //! What is to be divided among whom, and whether it can be.
 
+use crate::config::Strategy;
 use crate::ids::ClusterName;
+use crate::power::Curve;
 
 /// A total to divide among members.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +13,8 @@ pub struct Problem {
     pub candidates: Vec<Candidate>,
     /// At least so many members get a replica, where total and bounds allow.
     pub min_clusters: u32,
+    /// The rule of division.
+    pub strategy: Strategy,
 }
 
 /// A member that may get replicas.
@@ -28,6 +32,8 @@ pub struct Candidate {
     pub max: Option<u32>,
     /// It gets no more, because it has no room; 0 takes nothing at all.
     pub capacity: Option<u32>,
+    /// What more pods add there; `None` where that is not known. Read by `marginal` alone.
+    pub curve: Option<Curve>,
 }
 
 /// Why no division exists.
@@ -71,6 +77,43 @@ pub enum Infeasible {
     },
 }
 
+/// Why the members' curves cannot decide.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// A member that may take work has none.
+    #[error("{member} has no curve")]
+    NoCurve {
+        /// The member.
+        member: ClusterName,
+    },
+    /// More pods than curves are worked out for, or than are divided in due time among so many.
+    #[error("by curves {most} pods can be divided here, under total {total}")]
+    TooMany {
+        /// The total.
+        total: u32,
+        /// The greatest total that would do.
+        most: u32,
+    },
+    /// A member must take more pods than its nodes have room for.
+    #[error("{member} has room for {room} more pods, under its minimum {min}")]
+    MinimumOverRoom {
+        /// The member.
+        member: ClusterName,
+        /// Its minimum.
+        min: u32,
+        /// Its room.
+        room: u32,
+    },
+    /// The nodes of all members have not room enough.
+    #[error("the members have room for {room} more pods, under total {total}")]
+    NoRoom {
+        /// The sum of what each member may take by its bounds and its room.
+        room: u64,
+        /// The total.
+        total: u32,
+    },
+}
+
 // === impl Problem ===
 
 impl Problem {
@@ -101,7 +144,7 @@ impl Candidate {
     }
 
     /// What it may take at most.
-    pub(super) fn limit(&self) -> u32 {
+    pub fn limit(&self) -> u32 {
         self.max.unwrap_or(u32::MAX).min(self.capacity.unwrap_or(u32::MAX))
     }
 
@@ -117,6 +160,17 @@ impl Candidate {
     }
 }
 
+/// Whole milliwatts, up to a terawatt's worth.
+pub(super) fn milliwatts(watts: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to 0..=1e15, which an f64 holds exactly"
+    )]
+    let whole = (watts * 1000.0).round().clamp(0.0, 1e15) as u64;
+    whole
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,9 +183,11 @@ mod tests {
             min,
             max,
             capacity,
+            curve: None,
         };
         let refusal = |total, candidates| {
-            let problem = Problem { total, candidates, min_clusters: 2 };
+            let problem =
+                Problem { total, candidates, min_clusters: 2, strategy: Strategy::Inverse };
             problem.check().unwrap_err().to_string()
         };
         let tokyo = candidate("tokyo", 3, None, None);

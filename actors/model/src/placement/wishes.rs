@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::{Candidate, Problem};
+use crate::config::Strategy;
 use crate::ids::ClusterName;
 
 /// Annotation: the members that may get replicas, as `osaka,tokyo`.
@@ -13,6 +14,8 @@ pub const MIN: &str = "tenbin/min";
 pub const MAX: &str = "tenbin/max";
 /// Annotation: how many members get a replica at least, from 1 on.
 pub const MIN_CLUSTERS: &str = "tenbin/min-clusters";
+/// Annotation: the rule of division, `auto`, `marginal` or `inverse`.
+pub const STRATEGY: &str = "tenbin/strategy";
 
 /// What the annotations of one workload ask for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,6 +24,7 @@ pub struct Wishes {
     min: Option<Bound>,
     max: Option<Bound>,
     min_clusters: Option<u32>,
+    strategy: Option<Strategy>,
 }
 
 /// Why annotations cannot be granted; the user's mistake, so 422.
@@ -43,6 +47,12 @@ pub enum InvalidWish {
         text: String,
         /// The least that is legal.
         from: u32,
+    },
+    /// Something that should be a rule of division is none.
+    #[error("{STRATEGY}: {text:?} is none of auto, marginal and inverse")]
+    Strategy {
+        /// The text in question, cut where it is long.
+        text: String,
     },
     /// Something between two commas is no member with its number.
     #[error("{annotation}: {text:?} is no pair such as osaka=2")]
@@ -97,6 +107,7 @@ impl Wishes {
             min: annotation(MIN).map(|text| Bound::parse(MIN, text)).transpose()?,
             max: annotation(MAX).map(|text| Bound::parse(MAX, text)).transpose()?,
             min_clusters: annotation(MIN_CLUSTERS).map(min_clusters).transpose()?,
+            strategy: annotation(STRATEGY).map(strategy).transpose()?,
         })
     }
 
@@ -120,6 +131,7 @@ impl Wishes {
             }
         }
         problem.min_clusters = self.min_clusters.unwrap_or(problem.min_clusters);
+        problem.strategy = self.strategy.unwrap_or(problem.strategy);
         Ok(())
     }
 
@@ -200,6 +212,11 @@ fn number(annotation: &'static str, text: &str, from: u32) -> Result<u32, Invali
     count.ok_or_else(|| InvalidWish::Number { annotation, text: cut(text), from })
 }
 
+fn strategy(text: &str) -> Result<Strategy, InvalidWish> {
+    let strategy = Strategy::parse(text.trim());
+    strategy.ok_or_else(|| InvalidWish::Strategy { text: cut(text) })
+}
+
 /// An annotation may hold 256 KiB, an answer need not repeat them.
 fn cut(text: &str) -> String {
     text.chars().take(64).collect()
@@ -210,6 +227,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::config::Strategy;
 
     fn fleet() -> Problem {
         let candidate = |name| Candidate {
@@ -218,9 +236,10 @@ mod tests {
             min: 0,
             max: None,
             capacity: None,
+            curve: None,
         };
         let candidates = ["tokyo", "osaka", "nagoya"].map(candidate).to_vec();
-        Problem { total: 10, candidates, min_clusters: 2 }
+        Problem { total: 10, candidates, min_clusters: 2, strategy: Strategy::Auto }
     }
 
     fn wish(annotations: &[(&str, &str)]) -> Result<Problem, InvalidWish> {
@@ -254,6 +273,17 @@ mod tests {
     }
 
     #[test]
+    fn the_rule_of_division_is_wished_by_its_name() {
+        for (text, strategy) in [
+            ("auto", Strategy::Auto),
+            ("marginal", Strategy::Marginal),
+            (" inverse ", Strategy::Inverse),
+        ] {
+            assert_eq!(wish(&[(STRATEGY, text)]).unwrap().strategy, strategy);
+        }
+    }
+
+    #[test]
     fn what_cannot_be_granted_is_named() {
         let refusal = |annotation, text| wish(&[(annotation, text)]).unwrap_err().to_string();
         insta::assert_snapshot!(refusal(CLUSTERS, "osaka,kyoto"), @"tenbin/clusters: no member is called kyoto, there are nagoya, osaka, tokyo");
@@ -264,6 +294,7 @@ mod tests {
         insta::assert_snapshot!(refusal(MAX, "osaka=-1"), @r#"tenbin/max: "-1" is no whole number from 0 to 4294967295"#);
         insta::assert_snapshot!(refusal(MAX, "osaka=1,osaka=1"), @"tenbin/max: osaka is named twice");
         insta::assert_snapshot!(refusal(MIN_CLUSTERS, "0"), @r#"tenbin/min-clusters: "0" is no whole number from 1 to 4294967295"#);
+        insta::assert_snapshot!(refusal(STRATEGY, "Marginal"), @r#"tenbin/strategy: "Marginal" is none of auto, marginal and inverse"#);
         let left_out = wish(&[(CLUSTERS, "tokyo"), (MIN, "osaka=1")]).unwrap_err();
         insta::assert_snapshot!(left_out, @"tenbin/min: osaka is left out by tenbin/clusters");
     }
@@ -271,7 +302,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_annotation_makes_a_panic_or_a_long_answer(text in "[a-z0-9,=. é-]{0,300}") {
-            for annotation in [CLUSTERS, MIN, MAX, MIN_CLUSTERS] {
+            for annotation in [CLUSTERS, MIN, MAX, MIN_CLUSTERS, STRATEGY] {
                 if let Err(error) = wish(&[(annotation, &text)]) {
                     prop_assert!(error.to_string().len() < 400);
                 }

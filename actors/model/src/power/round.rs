@@ -29,12 +29,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::power::Features;
-use crate::score::{Missing, NodeScore, Provenance, Sample, Score, reasons};
+use crate::score::{Missing, NodeScore, Provenance, Sample, Score, one_line, reasons};
 
 /// The most watts that are believed of one machine.
 const MOST_WATTS: f64 = 1e6;
-/// The characters of a reason that are kept.
-const REASON_LIMIT: usize = 200;
 
 /// One node in a round.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,13 +134,10 @@ pub fn settle(
 // === impl NodeOutcome ===
 
 impl NodeOutcome {
-    /// The same, where watts or inputs that cannot be are a failure, and a reason is one short
-    /// line, whatever a predictor answered.
+    /// The same, where watts or inputs that cannot be are a failure, and a reason is one line.
     fn checked(mut self) -> Self {
         let outcome = self.outcome.and_then(NodeReading::checked);
-        let printable = |it: char| if it.is_control() { ' ' } else { it };
-        self.outcome =
-            outcome.map_err(|reason| reason.chars().take(REASON_LIMIT).map(printable).collect());
+        self.outcome = outcome.map_err(|reason| one_line(&reason));
         self
     }
 

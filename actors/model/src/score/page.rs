@@ -48,6 +48,9 @@ pub struct ClusterRow {
     pub age_seconds: Option<f64>,
     /// Whether the member answers now.
     pub reachable: bool,
+    /// Why the last attempt to learn its score failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
     /// The nodes that were measured.
     pub nodes: Vec<NodeScore>,
     /// The nodes that were not.
@@ -94,7 +97,7 @@ impl ScoresPage {
 
     /// An empty line and the first nodes that were not measured; nothing where all were.
     fn missing(&self) -> String {
-        let mut lines: Vec<_> = self.clusters.iter().flat_map(ClusterRow::missing_lines).collect();
+        let mut lines: Vec<_> = self.clusters.iter().flat_map(ClusterRow::reason_lines).collect();
         let more = lines.len().saturating_sub(LISTED);
         lines.truncate(LISTED);
         if more > 0 {
@@ -119,6 +122,7 @@ impl ClusterRow {
             sampled_at: score.map(|it| it.sampled_at()),
             age_seconds: score.map(|it| to_the_millisecond(it.age(now))),
             reachable: member.reachable,
+            failure: board.failure(&member.name).map(str::to_owned),
             nodes: score.map_or_else(Vec::new, |it| it.nodes().to_vec()),
             missing: last.map_or_else(Vec::new, |it| it.missing().to_vec()),
         }
@@ -145,11 +149,13 @@ impl ClusterRow {
         (self.watts.is_some() && all > 0).then(|| format!("{measured}/{all}"))
     }
 
-    fn missing_lines(&self) -> impl Iterator<Item = String> {
-        self.missing.iter().map(|missing| {
+    /// What a person should know of what could not be measured.
+    fn reason_lines(&self) -> impl Iterator<Item = String> {
+        let whole = self.failure.iter().map(|reason| format!("{}: {reason}", self.name));
+        whole.chain(self.missing.iter().map(|missing| {
             let counted = self.watts.and_then(|_| counted(missing)).unwrap_or_default();
             format!("{} {}: {}{counted}", self.name, missing.node, missing.reason)
-        })
+        }))
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::history::Changes;
 use super::record::{InvalidRecord, Record};
 use super::store::{ScoreStore, StoreError};
 
@@ -53,7 +54,7 @@ impl Book {
     /// Begins a book in an empty store.
     pub(super) fn begin(store: Box<dyn ScoreStore>, now: Timestamp) -> Result<Self, StoreError> {
         let mut book = Self { store, sums: Sums::default() };
-        book.write(BTreeMap::new(), now)?;
+        book.write(Changes::new(), now)?;
         Ok(book)
     }
 
@@ -69,11 +70,7 @@ impl Book {
 
     /// Sets payloads, removes those that are `None`, and flushes. After an error the book is of no
     /// use any more.
-    pub(super) fn write(
-        &mut self,
-        payloads: BTreeMap<String, Option<Vec<u8>>>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub(super) fn write(&mut self, payloads: Changes, now: Timestamp) -> Result<(), StoreError> {
         let mut changes = BTreeMap::new();
         for (key, payload) in payloads {
             let record = payload.map(|payload| Record { written_at: now, payload });

@@ -1,6 +1,5 @@
 //! What the ledger does with its files: all of it blocking, none of it an actor.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,6 +11,7 @@ use tenbin_model::score::{Score, ScoreBoard};
 use tracing::error;
 
 use super::book::{Book, Damage, Records};
+use super::history::{Changes, Histories};
 use super::recover;
 use super::{KnownFleet, LedgerError, Recovered, StateLock};
 
@@ -26,11 +26,19 @@ pub(super) struct Keeper {
     book: Option<Book>,
     recovered: Recovered,
     /// The scores that are on disk, when there is a book.
-    board: Arc<ScoreBoard>,
+    pub(super) board: Arc<ScoreBoard>,
     pub(super) slots: Option<KnownFleet>,
+    pub(super) history: Histories,
     quarantines: u32,
     failures: u32,
     flushed_at: Option<Timestamp>,
+}
+
+/// All that was read from the files.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    pub(super) recovered: Recovered,
+    pub(super) history: Histories,
 }
 
 // === impl Keeper ===
@@ -38,13 +46,14 @@ pub(super) struct Keeper {
 impl Keeper {
     /// Opens the ledger of the locked folder.
     pub(super) fn open(lock: Arc<StateLock>, clock: Clock) -> Self {
-        let (book, recovered) = recover::open(lock.folder(), clock.now());
+        let (book, World { recovered, history }) = recover::open(lock.folder(), clock.now());
         Self {
             lock,
             clock,
             book,
             board: Arc::new(recovered.scores.clone()),
             slots: recovered.fleet.clone(),
+            history,
             quarantines: u32::from(recovered.quarantined.is_some()),
             recovered,
             failures: 0,
@@ -57,15 +66,17 @@ impl Keeper {
         &self.recovered
     }
 
-    /// Writes the scores that differ from those on disk, and flushes.
+    /// Writes the scores that differ from those on disk and what they add to the history, and
+    /// flushes.
     pub(super) fn persist(&mut self, board: Arc<ScoreBoard>) -> Result<(), LedgerError> {
         self.reopen()?;
         let book = self.book.as_ref().ok_or(LedgerError::NotOpen)?;
-        let mut changes: BTreeMap<_, _> = book
+        let mut changes: Changes = book
             .keys()
             .filter(|key| key.starts_with(SCORE))
             .map(|key| (key.clone(), None))
             .collect();
+        let mut news = Vec::new();
         for (name, score) in board.iter() {
             let key = format!("{SCORE}{name}");
             if self.board.get(name).is_some_and(|it| Arc::ptr_eq(it, score)) {
@@ -73,8 +84,10 @@ impl Keeper {
             } else {
                 let payload = encode(&key, score.as_ref())?;
                 changes.insert(key, Some(payload));
+                news.push((name, score.as_ref()));
             }
         }
+        changes.extend(self.history.record(news.into_iter(), self.clock.now())?);
         if !changes.is_empty() {
             self.write(changes)?;
         }
@@ -85,7 +98,7 @@ impl Keeper {
     /// Writes the version slots, and flushes.
     pub(super) fn save_slots(&mut self, slots: KnownFleet) -> Result<(), LedgerError> {
         self.reopen()?;
-        self.write(BTreeMap::from([(SLOTS.to_owned(), Some(encode(SLOTS, &slots)?))]))?;
+        self.write(Changes::from([(SLOTS.to_owned(), Some(encode(SLOTS, &slots)?))]))?;
         self.slots = Some(slots);
         Ok(())
     }
@@ -93,7 +106,7 @@ impl Keeper {
     /// Flushes and closes the files.
     pub(super) fn close(&mut self) {
         if self.book.is_some()
-            && let Err(error) = self.write(BTreeMap::new())
+            && let Err(error) = self.write(Changes::new())
         {
             error!(%error, "last flush of the ledger failed");
         }
@@ -102,9 +115,11 @@ impl Keeper {
 
     /// What `/actors` shows.
     pub(super) fn state(&self) -> Value {
+        let scores = |book: &Book| book.keys().filter(|key| key.starts_with(SCORE)).count();
         let age = |at| self.clock.now().duration_since(at).as_secs_f64().max(0.0);
         json!({
             "open": self.book.is_some(),
+            "scores": self.book.as_ref().map_or(0, scores),
             "records": self.book.as_ref().map_or(0, |book| book.keys().count()),
             "quarantines": self.quarantines,
             "write_failures": self.failures,
@@ -112,7 +127,7 @@ impl Keeper {
         })
     }
 
-    fn write(&mut self, changes: BTreeMap<String, Option<Vec<u8>>>) -> Result<(), LedgerError> {
+    fn write(&mut self, changes: Changes) -> Result<(), LedgerError> {
         let now = self.clock.now();
         let book = self.book.as_mut().ok_or(LedgerError::NotOpen)?;
         match book.write(changes, now) {
@@ -134,26 +149,26 @@ impl Keeper {
         if self.book.is_some() {
             return Ok(());
         }
-        let (book, on_disk) = recover::open(self.lock.folder(), self.clock.now());
+        let (book, World { recovered: on_disk, history }) =
+            recover::open(self.lock.folder(), self.clock.now());
         self.quarantines = self.quarantines.saturating_add(on_disk.quarantined.is_some().into());
         self.book = book;
         self.board = Arc::new(on_disk.scores);
+        let mut lacking = self.history.join(&history)?;
         match &self.slots {
             Some(slots) if on_disk.fleet.as_ref() != Some(slots) => {
-                self.write(BTreeMap::from([(SLOTS.to_owned(), Some(encode(SLOTS, slots)?))]))
+                lacking.insert(SLOTS.to_owned(), Some(encode(SLOTS, slots)?));
             }
-            Some(_) => Ok(()),
-            None => {
-                self.slots = on_disk.fleet;
-                Ok(())
-            }
+            Some(_) => {}
+            None => self.slots = on_disk.fleet,
         }
+        if lacking.is_empty() { Ok(()) } else { self.write(lacking) }
     }
 }
 
 /// Reads the records that [`Keeper`] writes; others are left alone.
-pub(super) fn decode(records: &Records) -> Result<Recovered, Damage> {
-    let mut recovered = Recovered::default();
+pub(super) fn decode(records: &Records) -> Result<World, Damage> {
+    let World { mut recovered, mut history } = World::default();
     let mut scores = Vec::new();
     for (key, record) in records {
         let damaged = |source| Damage::Content { key: key.clone(), source };
@@ -164,19 +179,22 @@ pub(super) fn decode(records: &Records) -> Result<Recovered, Damage> {
         } else if key == SLOTS {
             let slots = serde_json::from_slice(&record.payload).map_err(damaged)?;
             recovered.fleet = Some(slots);
+        } else if let Some(restored) = history.restore(key, &record.payload) {
+            restored.map_err(damaged)?;
         }
     }
     recovered.scores = ScoreBoard::recovered(scores);
-    Ok(recovered)
+    Ok(World { recovered, history })
 }
 
-fn encode(key: &str, content: &impl Serialize) -> Result<Vec<u8>, LedgerError> {
+pub(super) fn encode(key: &str, content: &impl Serialize) -> Result<Vec<u8>, LedgerError> {
     serde_json::to_vec(content)
         .map_err(|source| LedgerError::Encode { key: key.to_owned(), source })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use tenbin_model::score::{Provenance, Sample};
@@ -214,7 +232,13 @@ mod tests {
         };
         let [tokyo, osaka] = ["tokyo", "osaka"].map(|name| ClusterName::new(name).unwrap());
         let board = ScoreBoard::default().with_sample(tokyo.clone(), sample.clone()).unwrap();
-        let slots = KnownFleet { epoch: 1, slots: vec![tokyo], regions: [].into() };
+        let slots = KnownFleet {
+            epoch: 1,
+            slots: vec![tokyo],
+            regions: [].into(),
+            own: None,
+            peers: Vec::new(),
+        };
         keeper.persist(Arc::new(board.clone())).unwrap();
         keeper.save_slots(slots.clone()).unwrap();
 
@@ -228,6 +252,7 @@ mod tests {
         assert_eq!(keeper.state()["write_failures"], 1);
         drop(keeper);
         let again = Keeper::open(lock, clock);
+        assert_eq!(again.history.lines().len(), 2);
         assert!(again.recovered().scores.get(&osaka).is_some());
         assert_eq!(again.slots.as_ref(), Some(&slots));
     }

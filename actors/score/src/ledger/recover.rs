@@ -1,5 +1,6 @@
 //! Opening the ledger, whatever state its files are in.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,12 +10,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
+use tenbin_model::ids::ClusterName;
 use tracing::{error, warn};
 
 use super::Recovered;
 use super::book::{Book, Damage, examine};
-use super::keeper::decode;
-use super::record::Record;
+use super::history::Histories;
+use super::keeper::{World, decode};
 use super::sled_store::SledStore;
 use super::store::StoreError;
 
@@ -28,8 +30,10 @@ const KEPT: usize = 3;
 /// What a ledger holds, for a person.
 #[derive(Debug, Serialize)]
 pub struct Inspection {
-    /// The records that are whole.
+    /// The records that are whole, but for those of the history.
     pub records: Vec<InspectedRecord>,
+    /// What each cluster has cost, a line for each point: time, watts, provenance.
+    pub history: BTreeMap<ClusterName, Vec<String>>,
     /// Why a daemon that starts now would begin a new ledger.
     pub damage: Option<String>,
 }
@@ -47,28 +51,28 @@ pub struct InspectedRecord {
 
 /// Opens the ledger in `state_folder`. What is damaged is moved aside and a new ledger begun; where even
 /// that fails, there is no book, and the daemon goes on without one.
-pub(super) fn open(state_folder: &Path, now: Timestamp) -> (Option<Book>, Recovered) {
+pub(super) fn open(state_folder: &Path, now: Timestamp) -> (Option<Book>, World) {
     let folder = &state_folder.join(FOLDER);
     if !folder.exists() {
-        return (begin(folder, now), Recovered::default());
+        return (begin(folder, now), World::default());
     }
     let damage = match reopen(folder) {
-        Ok((book, recovered)) => return (Some(book), recovered),
+        Ok((book, world)) => return (Some(book), world),
         Err(damage) => damage,
     };
     if let Damage::Store(StoreError::Unavailable(_)) = &damage {
         error!(error = %damage, "ledger cannot be opened, scores are kept in memory only");
-        return (None, Recovered::default());
+        return (None, World::default());
     }
     match quarantine(folder, now) {
         Ok(aside) => {
             error!(error = %damage, aside = %aside.display(), "ledger is damaged, begun anew");
             let recovered = Recovered { quarantined: Some(aside), ..Recovered::default() };
-            (begin(folder, now), recovered)
+            (begin(folder, now), World { recovered, ..World::default() })
         }
         Err(error) => {
             error!(%damage, %error, "ledger is damaged and cannot be moved aside");
-            (None, Recovered::default())
+            (None, World::default())
         }
     }
 }
@@ -86,13 +90,17 @@ pub fn inspect(state_folder: &Path) -> Result<Inspection, InspectError> {
         warn!(copy = %copy.display(), %error, "copy of the ledger cannot be removed");
     }
     let (records, damage) = inspection?;
-    let inspected = |(key, record): (String, Record)| InspectedRecord {
-        key,
-        written_at: record.written_at,
-        content: serde_json::from_slice(&record.payload).unwrap_or(Value::Null),
-    };
+    let mut history = Histories::default();
+    let mut others = Vec::new();
+    for (key, record) in records {
+        if !matches!(history.restore(&key, &record.payload), Some(Ok(()))) {
+            let content = serde_json::from_slice(&record.payload).unwrap_or(Value::Null);
+            others.push(InspectedRecord { key, written_at: record.written_at, content });
+        }
+    }
     Ok(Inspection {
-        records: records.into_iter().map(inspected).collect(),
+        records: others,
+        history: history.lines(),
         damage: damage.map(|it| it.to_string()),
     })
 }
@@ -108,11 +116,11 @@ pub enum InspectError {
     Read(#[source] StoreError),
 }
 
-fn reopen(folder: &Path) -> Result<(Book, Recovered), Damage> {
+fn reopen(folder: &Path) -> Result<(Book, World), Damage> {
     in_time(folder.to_owned(), |folder| {
         let (book, records) = Book::open(Box::new(SledStore::open(folder)?))?;
-        let recovered = decode(&records)?;
-        Ok((book, recovered))
+        let world = decode(&records)?;
+        Ok((book, world))
     })
 }
 

@@ -1,6 +1,4 @@
-use std::collections::BTreeSet;
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -8,6 +6,8 @@ use tempfile::TempDir;
 use tenbin_model::score::{NodeScore, Provenance, Sample};
 
 use super::*;
+
+mod torture;
 
 fn name(text: &str) -> ClusterName {
     ClusterName::new(text).unwrap()
@@ -17,7 +17,15 @@ fn at(second: i32) -> Timestamp {
     Timestamp::from_second(second.into()).unwrap()
 }
 
-fn sample(watts: f64, second: i32) -> Sample {
+/// The moment at which the worlds are opened.
+const NOW: i32 = 1_000_000;
+
+/// When the sample of a world was taken: a minute after that of the world before.
+fn moment(world: i32) -> Timestamp {
+    at(NOW - 3 * 3600 + 60 * world)
+}
+
+fn sample(watts: f64, world: i32) -> Sample {
     let node = |it| NodeScore {
         name: format!("node-{it}"),
         watts: watts / 8.0,
@@ -28,27 +36,37 @@ fn sample(watts: f64, second: i32) -> Sample {
     Sample {
         watts,
         provenance: Provenance::Measured,
-        sampled_at: at(second),
+        sampled_at: moment(world),
         nodes: (0..8).map(node).collect(),
         missing: Vec::new(),
     }
 }
 
-/// The world at one second: three members, whose watts tell the second.
-fn world(second: i32) -> Arc<ScoreBoard> {
+/// One world of many: three members, whose watts tell which.
+fn world(number: i32) -> Arc<ScoreBoard> {
     let board = ["tokyo", "osaka", "nagoya"].iter().fold(ScoreBoard::default(), |board, member| {
-        let watts = f64::from(second) * 10.0 + 0.25;
-        board.with_sample(name(member), sample(watts, second)).unwrap()
+        let watts = f64::from(number) * 10.0 + 0.25;
+        board.with_sample(name(member), sample(watts, number)).unwrap()
     });
     Arc::new(board)
 }
 
 fn slots(epoch: u64) -> KnownFleet {
-    KnownFleet { epoch, slots: vec![name("tokyo"), name("osaka")], regions: [].into() }
+    KnownFleet {
+        epoch,
+        slots: vec![name("tokyo"), name("osaka")],
+        regions: [(name("osaka"), "kansai".to_owned())].into(),
+        own: Some(name("tokyo")),
+        peers: vec![KnownPeer {
+            name: name("osaka"),
+            endpoint: format!("https://osaka-{epoch}.example.com:18081"),
+            region: Some("kansai".to_owned()),
+        }],
+    }
 }
 
 fn open(folder: &Path) -> Keeper {
-    let (clock, _) = Clock::manual(at(1_000_000));
+    let (clock, _) = Clock::manual(at(NOW));
     Keeper::open(Arc::new(StateLock::take(folder).unwrap()), clock)
 }
 
@@ -58,14 +76,14 @@ fn copy(from: &Path) -> TempDir {
     to
 }
 
-/// What is remembered, as text that can be compared.
-fn facts(recovered: &Recovered) -> BTreeSet<String> {
-    let score = |(name, score): (&ClusterName, &Arc<_>)| {
-        let score: &tenbin_model::score::Score = score;
-        format!("{name} {} {} {:?}", score.watts(), score.sampled_at(), score.nodes())
-    };
-    let slots = recovered.fleet.iter().map(|it| format!("{it:?}"));
-    recovered.scores.iter().map(score).chain(slots).collect()
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
+        .collect();
+    files.sort();
+    files
 }
 
 #[test]
@@ -80,7 +98,7 @@ fn what_was_persisted_is_recovered_with_its_time_and_says_so() {
 
     let recovered = open(folder.path()).recovered().clone();
     let tokyo = recovered.scores.get(&name("tokyo")).unwrap();
-    assert_eq!((tokyo.watts(), tokyo.sampled_at()), (70.25, at(7)));
+    assert_eq!((tokyo.watts(), tokyo.sampled_at()), (70.25, moment(7)));
     assert_eq!(tokyo.provenance(), Provenance::Ledger);
     assert_eq!(recovered.fleet, Some(slots(3)));
     assert_eq!(recovered.quarantined, None);
@@ -142,7 +160,7 @@ fn a_file_in_the_place_of_the_ledger_is_moved_aside() {
     let aside = ledger.recovered().quarantined.clone().unwrap();
     assert_eq!(fs::read_to_string(aside).unwrap(), "in the way");
     ledger.persist(world(1)).unwrap();
-    assert_eq!(ledger.state()["records"], 3);
+    assert_eq!(ledger.state()["scores"], 3);
     assert_eq!(ledger.state()["quarantines"], 1);
 }
 
@@ -175,113 +193,48 @@ fn an_inspection_shows_what_a_running_ledger_holds() {
     let keys: Vec<_> = inspection.records.iter().map(|it| it.key.as_str()).collect();
     assert_eq!(keys, ["score/nagoya", "score/osaka", "score/tokyo"]);
     assert_eq!(inspection.records[0].content["watts"], 10.25);
-    assert_eq!(inspection.records[0].written_at, at(1_000_000));
-}
-
-/// A small generator of our own (xorshift64*), so that the damages are the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let rolled = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32;
-        usize::try_from(rolled).unwrap() % sides.max(1)
-    }
-}
-
-fn files(folder: &Path) -> Vec<std::path::PathBuf> {
-    let mut files: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
-        .collect();
-    files.sort();
-    files
-}
-
-/// Damages one file, and tells how.
-fn damage(ledger: &Path, dice: &mut Dice) -> String {
-    let files = files(ledger);
-    let Some(file) = files.get(dice.roll(files.len())) else {
-        return "nothing left".to_owned();
-    };
-    let mut bytes = fs::read(file).unwrap();
-    // Most of a database file is empty; what matters lies at its beginning.
-    let used = bytes.iter().rposition(|it| *it != 0).map_or(0, |last| last + 1);
-    let start = dice.roll(used);
-    let what = match dice.roll(5) {
-        0 => {
-            fs::remove_file(file).unwrap();
-            "deleted".to_owned()
-        }
-        1 => {
-            bytes.truncate(start);
-            fs::write(file, &bytes).unwrap();
-            format!("cut at {start}")
-        }
-        2 => {
-            let end = (start + 1 + dice.roll(64)).min(bytes.len());
-            bytes[start..end].iter_mut().for_each(|byte| *byte = !*byte);
-            fs::write(file, &bytes).unwrap();
-            format!("flipped {start}..{end}")
-        }
-        3 => {
-            let end = (start + 1 + dice.roll(4096)).min(bytes.len());
-            bytes[start..end].fill(0);
-            fs::write(file, &bytes).unwrap();
-            format!("zeroed {start}..{end}")
-        }
-        _ => {
-            let noise: Vec<u8> =
-                (0..=dice.roll(2048)).map(|_| u8::try_from(dice.roll(256)).unwrap()).collect();
-            OpenOptions::new().append(true).open(file).unwrap().write_all(&noise).unwrap();
-            format!("grown by {}", noise.len())
-        }
-    };
-    format!("{} {what}", file.file_name().unwrap().to_string_lossy())
-}
-
-fn tortured(rounds: std::ops::Range<u64>) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut ledger = open(folder.path());
-    // Every world that was ever on disk, and none at all.
-    let mut worlds = BTreeSet::from([BTreeSet::new()]);
-    for second in 1..=30 {
-        let scores = ScoreBoard::clone(&world(second));
-        ledger.persist(Arc::new(scores.clone())).unwrap();
-        let mut known = Recovered { scores, fleet: ledger.slots.clone(), quarantined: None };
-        worlds.insert(facts(&known));
-        ledger.save_slots(slots(u64::try_from(second).unwrap())).unwrap();
-        known.fleet = ledger.slots.clone();
-        worlds.insert(facts(&known));
-    }
-    drop(ledger);
-
-    for round in rounds {
-        let case = copy(folder.path());
-        let mut dice = Dice(0x9E37_79B9_7F4A_7C15 ^ (round + 1));
-        let what: Vec<_> =
-            (0..=dice.roll(3)).map(|_| damage(&case.path().join("ledger"), &mut dice)).collect();
-        let mut ledger = open(case.path());
-        let recovered = facts(ledger.recovered());
-        assert!(worlds.contains(&recovered), "round {round}, {what:?}: {recovered:?}");
-
-        ledger.persist(world(31)).unwrap();
-        drop(ledger);
-        let again = open(case.path()).recovered().scores.clone();
-        assert_eq!(
-            again.get(&name("tokyo")).map(|it| it.watts()),
-            Some(310.25),
-            "round {round}, {what:?}"
-        );
-    }
+    assert_eq!(inspection.history[&name("osaka")], ["1970-01-12T10:47:40Z 10.2 W measured"]);
+    assert_eq!(inspection.records[0].written_at, at(NOW));
 }
 
 #[test]
-fn no_damage_yields_a_score_that_was_never_written_nor_keeps_the_ledger_from_starting() {
-    let rounds = std::env::var("TENBIN_TORTURE_ROUNDS");
-    let rounds = rounds.map_or(50, |rounds| rounds.parse().unwrap());
-    tortured(0..rounds);
+fn the_history_outlives_the_daemon_and_its_members() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = open(folder.path());
+    for number in 1..=10 {
+        ledger.persist(world(number)).unwrap();
+        // A sample that stands still adds nothing.
+        ledger.persist(Arc::new(ScoreBoard::clone(&world(number)))).unwrap();
+    }
+    ledger.persist(Arc::new(world(11).without(&name("osaka")))).unwrap();
+    let before = ledger.history.lines();
+    assert_eq!(before[&name("tokyo")].len(), 11);
+    assert_eq!(before[&name("osaka")].len(), 10);
+    drop(ledger);
+    assert_eq!(open(folder.path()).history.lines(), before);
+}
+
+#[test]
+fn a_week_of_history_is_one_record_an_hour_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let lock = Arc::new(StateLock::take(folder.path()).unwrap());
+    let (clock, hand) = Clock::manual(at(NOW));
+    let mut ledger = Keeper::open(lock, clock.clone());
+    let persist = |ledger: &mut Keeper| {
+        let sample = Sample { sampled_at: clock.now(), ..sample(100.0, 0) };
+        ledger.persist(Arc::new(ScoreBoard::default().with_sample(name("tokyo"), sample).unwrap()))
+    };
+    for _ in 0..8 * 24 * 4 {
+        hand.advance(std::time::Duration::from_mins(15));
+        persist(&mut ledger).unwrap();
+    }
+    let points = ledger.history.lines()[&name("tokyo")].len();
+    assert_eq!((points, ledger.state()["records"].as_u64().unwrap()), (7 * 24 * 4, 7 * 24 + 1));
+}
+
+#[test]
+fn a_fleet_that_was_written_before_peers_were_known_reads() {
+    let old = r#"{"epoch":3,"slots":["tokyo"]}"#;
+    let fleet: KnownFleet = serde_json::from_str(old).unwrap();
+    assert_eq!((fleet.epoch, fleet.own, fleet.peers), (3, None, Vec::new()));
 }

@@ -237,16 +237,24 @@ proptest! {
 
     #[test]
     fn json_and_protobuf_are_summed_up_alike(replicas in any::<Option<u16>>(), start in any::<u16>()) {
-        let spec = serde_json::json!({"replicas": replicas, "ordinals": {"start": start}});
+        let container = serde_json::json!({"resources": {"requests": {"cpu": "250m"}}});
+        let template = serde_json::json!({"spec": {"containers": [container]}});
+        // Field 2, containers; 8, resources; 2, requests: an entry of a map.
+        let pod = b"\x12\x11\x42\x0f\x12\x0d\x0a\x03cpu\x12\x06\x0a\x04250m".to_vec();
+        let spec = serde_json::json!({
+            "replicas": replicas, "ordinals": {"start": start}, "template": template,
+        });
         let json = super::parse(BodyKind::StatefulSet, &serde_json::json!({"spec": spec}));
         let spec = Spec {
             replicas: replicas.map(i32::from),
             ordinals: Some(Ordinals { start: i32::from(start), later: String::new() }),
+            template: Some(Template { metadata: None, spec: pod }),
             ..Spec::default()
         };
         let bytes = envelope(&Workload { spec: Some(spec), ..Workload::default() });
         let protobuf = Body::parse(Encoding::Protobuf, BodyKind::StatefulSet, &bytes).unwrap();
         prop_assert_eq!(protobuf.summary(), json.summary());
+        prop_assert_eq!(json.summary().pod.cpu_milli, 250);
     }
 }
 

@@ -212,7 +212,7 @@ fn a_reason_becomes_one_short_line() {
     let score = settled(vec![measured("n0", &[], 1.0), broken], None, 0);
     let reason = &score.missing()[0].reason;
     assert!(reason.starts_with("no answer [2J電"), "{reason}");
-    assert_eq!(reason.chars().count(), REASON_LIMIT);
+    assert_eq!(reason.chars().count(), 200);
 }
 
 /// A node whose true watts stay the same, or `None` for one that was broken from the beginning.

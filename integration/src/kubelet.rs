@@ -1,0 +1,129 @@
+//! The kubelet stand-in (`integration/kubelet`): what kwok's nodes use, as metrics-server sees it.
+//!
+//! One process answers for all nodes of a fleet. A node that was not spoken of uses no CPU.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value, json};
+
+use crate::eventually::patience;
+use crate::http::Client;
+use crate::kubeconfig::write;
+use crate::pki::Ca;
+use crate::ports::Port;
+use crate::process::{Process, Spec};
+use crate::tools;
+
+/// What a node uses from now on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Usage {
+    cores: f64,
+    memory: u64,
+    frozen: bool,
+    broken: bool,
+}
+
+impl Usage {
+    /// This many cores and 1 GiB.
+    pub fn cores(cores: f64) -> Self {
+        Self { cores, memory: 1 << 30, frozen: false, broken: false }
+    }
+
+    /// The last sample stays, with its old timestamp.
+    #[must_use]
+    pub fn frozen(mut self) -> Self {
+        self.frozen = true;
+        self
+    }
+
+    /// The kubelet answers 500, so that metrics-server has nothing of this node.
+    #[must_use]
+    pub fn broken(mut self) -> Self {
+        self.broken = true;
+        self
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "cores of a test: few, and not negative"
+    )]
+    fn json(self) -> Value {
+        json!({"cpuNanoCores": (self.cores * 1e9).round() as u64, "memoryBytes": self.memory,
+               "frozen": self.frozen, "broken": self.broken})
+    }
+}
+
+/// A running stand-in.
+#[derive(Debug)]
+pub struct Kubelet {
+    process: Process,
+    port: Port,
+    control: Port,
+    ca: PathBuf,
+}
+
+impl Kubelet {
+    /// Starts it with its files in `folder`.
+    pub fn start(folder: &Path) -> Result<Self> {
+        let authority = Ca::new("kubelet-ca")?;
+        let serving = authority.server("kubelet", &[])?;
+        let ca = folder.join("kubelet-ca.crt");
+        let (cert, key) = (folder.join("kubelet.crt"), folder.join("kubelet.key"));
+        write(&ca, authority.cert())?;
+        write(&cert, &serving.cert)?;
+        write(&key, &serving.key)?;
+        let (port, control) = (Port::reserve()?, Port::reserve()?);
+        let process = Spec::new("kubelet", tools::program("kubelet")?)
+            .arg(format!("--listen={}", port.address()))
+            .arg(format!("--control={}", control.address()))
+            .path("--tls-cert", &cert)
+            .path("--tls-key", &key)
+            .start(&folder.join("kubelet.log"))?;
+        let mut kubelet = Self { process, port, control, ca };
+        let health = kubelet.control();
+        kubelet.process.wait_until(patience(), || health.get("/healthz")?.success())?;
+        Ok(kubelet)
+    }
+
+    /// The port that nodes name in `status.daemonEndpoints`.
+    pub fn port(&self) -> u16 {
+        self.port.number()
+    }
+
+    /// The authority of its serving certificate.
+    pub fn ca(&self) -> &Path {
+        &self.ca
+    }
+
+    /// The path of a node's resource metrics, for its annotation.
+    pub fn metrics_path(node: &str) -> String {
+        format!("/nodes/{node}/metrics/resource")
+    }
+
+    /// Says what nodes use. metrics-server sees it at its next scrape, in at most 10 s and what it
+    /// staggers (8 ms a node).
+    pub fn set<S: AsRef<str>>(&self, usages: impl IntoIterator<Item = (S, Usage)>) -> Result<()> {
+        let named = |(node, usage): (S, Usage)| (node.as_ref().to_owned(), usage.json());
+        let all: Map<String, Value> = usages.into_iter().map(named).collect();
+        self.control().send_json("PUT", "/nodes", &Value::Object(all))?.success()?;
+        Ok(())
+    }
+
+    /// How often a node was asked so far.
+    pub fn scrapes(&self, node: &str) -> Result<u64> {
+        let all = self.control().json("/nodes")?;
+        let scrapes = all.get(node).and_then(|it| it.get("scrapes")).and_then(Value::as_u64);
+        scrapes.with_context(|| format!("nobody has asked for or spoken of {node}"))
+    }
+
+    /// Its process, to look at and signal.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    fn control(&self) -> Client {
+        Client::plain(self.control.address())
+    }
+}
