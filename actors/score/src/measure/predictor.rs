@@ -71,15 +71,20 @@ impl Predictor {
     ) -> BTreeMap<Model, Predictions> {
         let now = self.clock.elapsed();
         self.singly.borrow_mut().retain(|_, until| *until > now);
-        let mut jobs: Vec<_> = rows.into_iter().collect();
-        jobs.sort_by_key(|(model, _)| self.suspects.borrow().contains(model));
-        let asking = jobs.into_iter().map(|(model, rows)| async move {
+        let asking = self.ordered(rows).into_iter().map(|(model, rows)| async move {
             let predictions = self.model(&model, &rows, secrets, budget).await;
             (model, predictions)
         });
         let answers: BTreeMap<_, _> = join_all(asking).await.into_iter().collect();
         self.suspects.borrow_mut().retain(|model| answers.contains_key(model));
         answers
+    }
+
+    /// In the order in which they take their turns.
+    fn ordered(&self, rows: BTreeMap<Model, Vec<Features>>) -> Vec<(Model, Vec<Features>)> {
+        let mut jobs: Vec<_> = rows.into_iter().collect();
+        jobs.sort_by_key(|(model, _)| self.suspects.borrow().contains(model));
+        jobs
     }
 
     async fn model(

@@ -148,7 +148,6 @@ async fn a_broken_predictor_is_not_asked_for_every_row_and_the_reason_is_short()
     for (answer, reason) in [
         (Reply::Status(500), "answers 500 Internal Server Error"),
         (Reply::Text("Traceback: secret".into()), "answers no JSON"),
-        (Reply::Text("x".repeat(10_000_000)), "answers more than 1048576 bytes"),
         (Reply::Json(json!({"error": "secret"})), "answers no output"),
         (Reply::Json(output(&json!([]))), "answers 0 values for 1 rows"),
         (Reply::Status(302), "answers 302 Found"),
@@ -164,6 +163,14 @@ async fn a_broken_predictor_is_not_asked_for_every_row_and_the_reason_is_short()
         assert_eq!(fixture.requests(), 1 + 1 + PLACES);
         assert!(!fixture.predictor.is_slow(&fixture.model));
     }
+}
+
+#[actix::test]
+async fn an_answer_without_end_is_cut_off() {
+    let fixture = Fixture::new(|_| Reply::Text("x".repeat(10_000_000)));
+    let reason = fixture.predict(loads(1)).await.remove(0).unwrap_err();
+    assert!(reason.ends_with("answers more than 1048576 bytes"), "{reason}");
+    assert_eq!(fixture.requests(), 1);
 }
 
 #[actix::test]
@@ -244,35 +251,27 @@ fn answers_are_read_flat_and_nested_and_counted() {
 }
 
 #[actix::test]
-async fn models_that_hung_the_last_time_leave_the_others_their_turn() {
-    let fixture = Fixture::new(|_| Reply::Never);
-    let Model::Inference { url, .. } = fixture.model.clone() else { unreachable!() };
-    let served = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&served);
-    let good = serve(move |served| {
-        count.fetch_add(1, Ordering::SeqCst);
-        predicted(served)
-    });
-    // It comes after all others in order.
-    let good = Model::Inference { url: good, secret: Some("z".to_owned()) };
-    let hanging =
-        (0..PLACES).map(|it| Model::Inference { url: format!("{url}{it:03}"), secret: None });
-    let basic = Basic { username: "user".into(), password: "pass".into() };
-    let secrets = [("z".to_owned(), Ok(basic))].into();
-    let rows: BTreeMap<_, _> = hanging.chain([good.clone()]).map(|it| (it, loads(1))).collect();
-    for round in 1..=2 {
-        let budget = Budget::new(&fixture.clock, Duration::from_secs(3));
-        let predicting = fixture.predictor.predict(rows.clone(), &secrets, &budget);
-        let pass = async {
-            // All places are taken by those that hang; the good one has had its own before.
-            let asked = || usize::try_from(fixture.predictor.web().requests()).unwrap();
-            until(|| asked() == round * PLACES + served.load(Ordering::SeqCst)).await;
-            until(|| served.load(Ordering::SeqCst) == round - 1).await;
-            fixture.hand.advance(Duration::from_secs(3));
-        };
-        let (answers, ()) = tokio::join!(predicting, pass);
-        assert_eq!(answers[&good][0].is_ok(), round == 2, "{round}");
-    }
+async fn a_model_that_was_silent_is_asked_after_those_that_had_no_turn() {
+    let fixture = Fixture::new(predicted);
+    // Nobody listens at port 1; the model comes first by its name.
+    let silent = Model::Inference { url: "http://127.0.0.1:1/infer".to_owned(), secret: None };
+    let rows: BTreeMap<_, _> =
+        [silent.clone(), fixture.model.clone()].map(|it| (it, loads(2))).into();
+    let order = || {
+        let ordered = fixture.predictor.ordered(rows.clone());
+        ordered.into_iter().map(|(model, _)| model).collect::<Vec<_>>()
+    };
+    let predict = async |within| {
+        let budget = Budget::new(&fixture.clock, within);
+        fixture.predictor.predict(rows.clone(), &Secrets::new(), &budget).await
+    };
+    let answers = predict(Duration::ZERO).await;
+    let reason = answers[&fixture.model][0].as_ref().unwrap_err();
+    assert!(reason.ends_with("was not asked: no time was left"), "{reason}");
+    assert_eq!(order(), [silent.clone(), fixture.model.clone()]);
+
+    all_predicted(&predict(WITHIN).await[&fixture.model]);
+    assert_eq!(order(), [fixture.model.clone(), silent]);
 }
 
 #[actix::test]
