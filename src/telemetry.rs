@@ -4,10 +4,11 @@ use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
 
-/// Begins logging to standard error; `RUST_LOG` chooses what, `info` by default.
+/// Begins logging to standard error; `RUST_LOG` chooses what, `info` by default. kube's client logs
+/// each failed connection as an error; what it means is logged once by who asked.
 pub(crate) fn begin() {
     let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn"));
+        .unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn,kube_client=off"));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
         logs.init();

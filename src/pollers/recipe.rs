@@ -1,5 +1,6 @@
 //! How the watts of one member become known, and the actors that it takes.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tenbin_score::measure::{
     MeasureParts, MeasureSettings, MeasuredSource, Stock, Stocktaker, StocktakerParts,
     predictor_tls,
 };
-use tenbin_score::poller::{PeerSource, Probe, Source, StatedSource};
+use tenbin_score::poller::{PeerSource, Probe, Rhythm, Source, StatedSource};
 use tokio::sync::watch;
 
 use super::Surroundings;
@@ -119,16 +120,19 @@ impl Recipe {
         source: impl Fn() -> S + Send + Sync + 'static,
     ) -> anyhow::Result<()> {
         let (cluster, interval) = (member.name.clone(), self.interval);
+        let rhythm = Rhythm { interval, lead: interval.mul_f64(0.5 * chance()) };
         let (scorer, clock) = (here.scorer.clone(), here.clock.clone());
         let spec = ChildSpec {
             name: poller_name(member.name.as_str()),
             order: DRAIN_ORDER,
-            arbiter: here.control.clone(),
+            // Measuring decodes some thousand numbers.
+            arbiter: if let Way::Measured { .. } = self.way { &here.kube } else { &here.control }
+                .clone(),
             slot: Slot::empty(),
             mailbox: MAILBOX,
             factory: Box::new(move |lifeline| {
                 let (cluster, source) = (cluster.clone(), Box::new(source()));
-                Poller::new(cluster, source, interval, scorer.clone(), clock.clone(), lifeline)
+                Poller::new(cluster, source, rhythm, scorer.clone(), clock.clone(), lifeline)
             }),
         };
         here.guardian.spawn(spec).await.context("cannot start a poller")
@@ -145,6 +149,12 @@ impl Recipe {
         }
         Ok(())
     }
+}
+
+/// A number from 0 to 1 that another daemon does not have.
+fn chance() -> f64 {
+    let random = RandomState::new().build_hasher().finish();
+    f64::from(u32::try_from(random >> 32).unwrap_or(0)) / f64::from(u32::MAX)
 }
 
 fn poller_name(cluster: &str) -> String {

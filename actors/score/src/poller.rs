@@ -60,11 +60,21 @@ pub enum PollError {
     Deadline(Duration),
 }
 
-/// Owns one source, and asks it as long as it lives: at once, then an interval after each answer.
+/// When a source is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rhythm {
+    /// The time between an answer and the next question.
+    pub interval: Duration,
+    /// How much earlier than that the second question comes, once: daemons that start together
+    /// must not ask together for ever.
+    pub lead: Duration,
+}
+
+/// Owns one source, and asks it as long as it lives: at once, then in its rhythm.
 pub struct Poller {
     cluster: ClusterName,
     source: Box<dyn Source>,
-    interval: Duration,
+    rhythm: Rhythm,
     scorer: Slot<Scorer>,
     clock: Clock,
     phase: Phase,
@@ -96,7 +106,7 @@ impl Poller {
     pub fn new(
         cluster: ClusterName,
         source: Box<dyn Source>,
-        interval: Duration,
+        rhythm: Rhythm,
         scorer: Slot<Scorer>,
         clock: Clock,
         lifeline: Lifeline,
@@ -104,7 +114,7 @@ impl Poller {
         Self {
             cluster,
             source,
-            interval,
+            rhythm,
             scorer,
             clock,
             phase: Phase::Drained,
@@ -115,7 +125,7 @@ impl Poller {
     }
 
     fn poll(&mut self, context: &mut Context<Self>) {
-        let deadline = self.interval.min(LONGEST_POLL);
+        let deadline = self.rhythm.interval.min(LONGEST_POLL);
         let (sample, clock) = (self.source.sample(deadline), self.clock.clone());
         let bounded = async move {
             tokio::select! {
@@ -133,8 +143,9 @@ impl Poller {
 
     /// An interval after the answer, not after the question: a stalled thread makes no burst.
     fn wait(&mut self, context: &mut Context<Self>) {
-        let (clock, interval) = (self.clock.clone(), self.interval);
-        let wait = async move { clock.sleep(interval).await }
+        let lead = std::mem::take(&mut self.rhythm.lead);
+        let (clock, pause) = (self.clock.clone(), self.rhythm.interval.saturating_sub(lead));
+        let wait = async move { clock.sleep(pause).await }
             .into_actor(self)
             .map(|(), this, context| this.poll(context));
         self.phase = Phase::Waiting(context.spawn(wait));
@@ -186,7 +197,7 @@ impl Handler<Observe> for Poller {
     fn handle(&mut self, _: Observe, _context: &mut Context<Self>) -> Self::Result {
         MessageResult(json!({
             "cluster": self.cluster,
-            "interval_seconds": self.interval.as_secs_f64(),
+            "interval_seconds": self.rhythm.interval.as_secs_f64(),
             "healthy": self.healthy,
             "samples": self.counts.samples,
             "failures": self.counts.failures,

@@ -13,7 +13,7 @@ use tenbin_model::ids::ClusterName;
 use tenbin_model::score::{Provenance, Sample, ScoreBoard};
 
 use crate::ledger::{KnownFleet, LoadScores, SaveFleet, StateLock};
-use crate::poller::{Measured, Probe, StatedSource};
+use crate::poller::{Measured, Probe, Rhythm, StatedSource};
 use crate::scorer::{Forget, Sampled};
 use crate::{Ledger, Poller, Scorer};
 
@@ -89,7 +89,8 @@ impl Daemon {
         let poller = move |lifeline| {
             let source = Box::new(StatedSource::new(watts, Arc::clone(&probe), clock.clone()));
             let interval = Duration::from_secs(30);
-            Poller::new(name(member), source, interval, scorer.clone(), clock.clone(), lifeline)
+            let rhythm = Rhythm { interval, lead: Duration::ZERO };
+            Poller::new(name(member), source, rhythm, scorer.clone(), clock.clone(), lifeline)
         };
         self.spawn("poller", 1, Arbiter::current(), &Slot::empty(), poller).await;
         until(|| self.board.load().get(&name(member)).is_some()).await;

@@ -11,6 +11,9 @@ use super::*;
 use crate::tests::{PATIENCE, until};
 
 const INTERVAL: Duration = Duration::from_secs(30);
+const LEAD: Duration = Duration::from_secs(7);
+const SHORTER: Duration = Duration::from_secs(30 - 7);
+const RHYTHM: Rhythm = Rhythm { interval: INTERVAL, lead: LEAD };
 
 /// A Poller whose member answers, refuses or hangs as the test wants; nobody takes its samples.
 struct Fixture {
@@ -45,7 +48,7 @@ impl Fixture {
             let source = StatedSource::new(200.0, Arc::clone(&probe), clock.clone());
             let cluster = ClusterName::new("osaka").unwrap();
             let source = Box::new(source);
-            Poller::new(cluster, source, INTERVAL, Slot::empty(), clock.clone(), lifeline)
+            Poller::new(cluster, source, RHYTHM, Slot::empty(), clock.clone(), lifeline)
         });
         let spec = ChildSpec {
             name: "poller osaka".into(),
@@ -82,6 +85,18 @@ async fn the_first_poll_comes_at_once_and_each_other_an_interval_after_the_answe
         fixture.hand.advance(INTERVAL);
     }
     fixture.asleep_after(4).await;
+}
+
+#[actix::test]
+async fn the_second_poll_comes_earlier_by_the_lead_and_the_third_does_not() {
+    let fixture = Fixture::new().await;
+    fixture.asleep_after(1).await;
+    fixture.hand.advance(SHORTER);
+    fixture.asleep_after(2).await;
+    fixture.hand.advance(SHORTER);
+    assert_eq!(fixture.state().await["samples"], 2);
+    fixture.hand.advance(LEAD);
+    fixture.asleep_after(3).await;
 }
 
 #[actix::test]
