@@ -190,5 +190,26 @@ fn follow(group: Group, writer: &Writer, context: &mut Context<Keeper>) -> Spawn
 /// Whether the API server does not know the kind.
 fn is_missing(error: &watcher::Error) -> bool {
     let watcher::Error::InitialListFailed(Error::Api(status)) = error else { return false };
-    status.is_not_found()
+    // kube 5.0's `is_not_found` misses the plain text that a group without CRDs answers.
+    status.code == 404
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn a_group_that_is_not_known_is_a_crd_that_is_not_installed() {
+        let list = |message: &str, reason: &str, code| {
+            let status = Status::failure(message, reason).with_code(code);
+            watcher::Error::InitialListFailed(Error::Api(Box::new(status)))
+        };
+        // As kube reads the plain text.
+        assert!(is_missing(&list("404 page not found", "Failed to parse error data", 404)));
+        assert!(is_missing(&list("the server could not find it", "NotFound", 404)));
+        assert!(!is_missing(&list("no", "Forbidden", 403)));
+        assert!(!is_missing(&list("not yet", "ServiceUnavailable", 503)));
+    }
 }

@@ -61,7 +61,7 @@ impl Writer {
         match tokio::time::timeout(REQUEST_LIMIT, self.send(write)).await {
             Err(_) => return Err(WriteError::Deadline { name: name.to_owned() }),
             Ok(Err(Error::Api(status)))
-                if write.is_conditional() && (status.is_not_found() || status.is_conflict()) =>
+                if write.is_conditional() && matches!(status.code, 404 | 409) =>
             {
                 return Ok(());
             }
