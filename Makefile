@@ -1,5 +1,5 @@
-# Everything a person or CI does here. Real parts (etcd, kube-apiserver, …) are built once into
-# ~/.cache/tenbin and linked at build/control-plane.
+# Everything a person or CI does here. Real parts (etcd, kube-apiserver, a predictor, …) are built once
+# into ~/.cache/tenbin; build/control-plane is a link there.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -26,6 +26,7 @@ test: ## what a change needs: every test, against real control planes
 	@rm -f build/steps
 	@trap '$(STEP) --sum' EXIT; \
 	$(STEP) "control plane" integration/control-plane/build.sh; \
+	$(STEP) "predictor" integration/predictor/build.sh; \
 	$(STEP) "cargo build -p tenbin" cargo build -p tenbin; \
 	$(STEP) "build the tests" cargo test --workspace --no-run; \
 	$(STEP) "cargo test --workspace" cargo test --workspace --no-fail-fast
@@ -68,11 +69,13 @@ $(TOOLS)/bin/cargo-%:
 
 soak: ## the long tests (marked ignored), optimised, one after the other
 	@integration/control-plane/build.sh >/dev/null
+	@integration/predictor/build.sh >/dev/null
 	@cargo build --release -p tenbin
 	@cargo test --release -p tenbin-integration -- --ignored --test-threads=1
 
-control-plane: ## builds the real parts (about 6 minutes once on 2 cores, then nothing)
+control-plane: ## builds the real parts (about 7 minutes once on 2 cores, then nothing)
 	@integration/control-plane/build.sh
+	@integration/predictor/build.sh
 
 manifests: ## writes container/manifests/crds.yaml from the Rust types
 	@mkdir -p build
