@@ -17,6 +17,7 @@ mod connections;
 mod crashes;
 mod dead_member;
 mod dead_writes;
+mod manifests;
 mod memory;
 mod patches;
 mod random_splits;
