@@ -170,7 +170,7 @@ impl Watch {
                 if self.missing {
                     warn!(
                         group,
-                        "cluster scores are not installed: kubectl apply what `tenbin crds` prints"
+                        "the CRD of cluster scores is not installed: see `tenbin crds --help`"
                     );
                 } else {
                     warn!(group, %error, "cluster scores cannot be watched");
