@@ -102,9 +102,21 @@ pub type PowerBoard = BTreeMap<ClusterName, Arc<Power>>;
 
 impl PowerTable {
     /// Makes a table of the watts at each load of [`GRID`]; `None` where one is not a finite
-    /// number above zero.
+    /// number above zero, or a full machine draws no more than an idle one.
+    ///
+    /// No machine draws less because it does more. A model that says so in between has an error,
+    /// which is levelled; one that does not know load at all would make work look free, and win all
+    /// of it.
     pub fn new(watts: [f64; GRID.len()]) -> Option<Self> {
-        watts.iter().all(|watts| watts.is_finite() && *watts > 0.0).then_some(Self(watts))
+        let real = watts.iter().all(|watts| watts.is_finite() && *watts > 0.0);
+        if !real || watts.last() <= watts.first() {
+            return None;
+        }
+        let mut most = 0.0_f64;
+        Some(Self(watts.map(|watts| {
+            most = most.max(watts);
+            most
+        })))
     }
 
     /// The watts at a load, which is held within 0 and 100 %.
@@ -142,5 +154,19 @@ mod tests {
             samples[3] = watts;
             assert_eq!(PowerTable::new(samples), None);
         }
+    }
+
+    #[test]
+    fn a_model_that_does_not_know_load_makes_no_table() {
+        assert_eq!(PowerTable::new(GRID.map(|_| 100.0)), None);
+        assert_eq!(PowerTable::new(GRID.map(|load| 200.0 - load)), None);
+    }
+
+    #[test]
+    fn a_model_that_falls_in_between_is_levelled() {
+        let falling = |load: f64| if (load - 50.0).abs() < 1.0 { 20.0 } else { 100.0 + load };
+        let table = PowerTable::new(GRID.map(falling)).unwrap();
+        assert!((table.at(50.0) - 145.0).abs() < 1e-9);
+        assert!((table.at(55.0) - 155.0).abs() < 1e-9);
     }
 }

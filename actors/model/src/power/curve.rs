@@ -11,8 +11,8 @@ const MOST_WATTS: f64 = 1e12;
 
 /// The watts that 1, 2, 3, ... more pods of one shape add to a member, up to where its room ends.
 ///
-/// Never negative: no machine draws less because it does more, so a model that says so has an
-/// error, and an error must not win pods.
+/// Never negative and never falling: no machine draws less because it does more, so who says so has
+/// an error, and an error must not win pods.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Curve(Vec<f64>);
 
@@ -29,7 +29,11 @@ impl Curve {
     /// watts.
     pub fn new(watts: impl IntoIterator<Item = f64>) -> Self {
         let watts = watts.into_iter().take(MAX_PODS as usize);
-        Self(watts.take_while(|it| *it <= MOST_WATTS).map(|it| it.max(0.0)).collect())
+        let rising = watts.take_while(|it| *it <= MOST_WATTS).scan(0.0_f64, |most, it| {
+            *most = most.max(it);
+            Some(*most)
+        });
+        Self(rising.collect())
     }
 
     /// How many pods the member has room for, as far as was asked.
@@ -151,7 +155,7 @@ impl NodePower {
     fn watts(&self, shape: PodShape, pods: u64) -> f64 {
         let load =
             self.cpu_percent + 100.0 * float(pods * shape.cpu_milli) / float(self.capacity_milli);
-        let mean = (self.table.at(100.0) - self.table.at(0.0)).max(0.0) / 100.0;
+        let mean = (self.table.at(100.0) - self.table.at(0.0)) / 100.0;
         self.table.at(load) + mean * (load - 100.0).max(0.0)
     }
 

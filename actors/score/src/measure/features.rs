@@ -48,6 +48,10 @@ impl Believer {
             Err(reason) => Err(reason.clone()),
         };
         let cores = self.value(Metric::Cpu, reading, &node.name, now)?;
+        // A model that is asked below idle answers with less than the machine ever draws.
+        if cores < 0.0 {
+            return Err(format!("no cpu: metrics.k8s.io says {cores} cores"));
+        }
         #[expect(clippy::cast_precision_loss, reason = "a node has fewer than 2^52 millicores")]
         let capacity = node.capacity_milli as f64 / 1000.0;
         Ok(cores / capacity * 100.0)

@@ -66,7 +66,7 @@ pub(super) struct Broken {
 }
 
 /// All that is watched.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Watched {
     nodes: Listing<Arc<NodeFacts>>,
     pods: Listing<Share>,
@@ -106,6 +106,13 @@ impl Stocked {
 }
 
 // === impl Watched ===
+
+impl Default for Watched {
+    fn default() -> Self {
+        let configs = node_config::GROUPS.map(|_| Listing::optional());
+        Self { nodes: Listing::default(), pods: Listing::default(), configs }
+    }
+}
 
 impl Watched {
     /// The stock, once all of it has been listed.

@@ -97,17 +97,23 @@ fn a_full_machine_is_not_for_nothing() {
 #[test]
 fn a_curve_ends_at_what_is_no_number_of_watts() {
     for end in [f64::NAN, f64::INFINITY, f64::MAX, 1e300] {
-        assert_eq!(Curve::new([1.0, -2.0, end, 3.0]).watts(), [1.0, 0.0]);
+        assert_eq!(Curve::new([-2.0, 1.0, end, 3.0]).watts(), [0.0, 1.0]);
     }
     assert_eq!(Curve::new(std::iter::repeat(1.0)).room(), MAX_PODS);
+}
+
+#[test]
+fn more_pods_never_cost_less() {
+    assert_eq!(Curve::new([5.0, 3.0, 8.0]).watts(), [5.0, 5.0, 8.0]);
 }
 
 /// Servers that are not convex, some with noise that falls, at any load, some without room.
 fn nodes(most: usize) -> impl Strategy<Value = Vec<NodePower>> {
     let tenths = prop_oneof![
         Just(X5675),
-        proptest::array::uniform11(1.0_f64..300.0),
-        (1.0_f64..100.0, 0.0_f64..300.0).prop_map(|(idle, span)| {
+        proptest::array::uniform11(1.0_f64..300.0)
+            .prop_filter("a full machine draws more", |tenths| tenths[10] > tenths[0]),
+        (1.0_f64..100.0, 1.0_f64..300.0).prop_map(|(idle, span)| {
             [0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10.].map(|tenth| idle + span * tenth / 10.0)
         }),
     ];
@@ -177,6 +183,7 @@ proptest! {
         let power = power(scheduler, nodes);
         let curve = power.curve(shape, pods);
         prop_assert_eq!(u64::from(curve.room()), room.min(u64::from(pods)));
+        prop_assert!(curve.watts().is_sorted());
         prop_assert!(curve.watts().iter().all(|watts| *watts >= 0.0));
         // More pods only lengthen it.
         let longer = power.curve(shape, pods + 7);

@@ -17,11 +17,18 @@ pub(super) struct Listing<V> {
     /// The list that is being read, until it is whole.
     arriving: BTreeMap<Box<str>, V>,
     broken: Option<Broken>,
+    /// Whether 404 means that the kind is not served. Without it, it is a failure as any other.
+    optional: bool,
 }
 
 // === impl Listing ===
 
 impl<V> Listing<V> {
+    /// Of a kind that an API server may not serve.
+    pub(super) fn optional() -> Self {
+        Self { optional: true, ..Self::default() }
+    }
+
     /// Takes in what the watch says; an object without a value is left out.
     pub(super) fn take<K>(
         &mut self,
@@ -31,7 +38,10 @@ impl<V> Listing<V> {
     ) {
         match event {
             Ok(event) => {
-                self.broken = None;
+                // The begin of a list is no success: its next page may fail, again and again.
+                if !matches!(event, watcher::Event::Init | watcher::Event::InitApply(_)) {
+                    self.broken = None;
+                }
                 self.apply(event, lean);
             }
             Err(error) => self.fail(&error, now),
@@ -59,7 +69,7 @@ impl<V> Listing<V> {
         let reason = match error {
             watcher::Error::InitialListFailed(kube::Error::Api(status))
             | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => {
-                if status.code == 404 {
+                if status.code == 404 && self.optional {
                     // The kind is not served any more.
                     self.live = None;
                 }
@@ -67,7 +77,8 @@ impl<V> Listing<V> {
             }
             error => error.to_string(),
         };
-        let since = self.broken.as_ref().map_or(now, |broken| broken.since);
+        let before = self.broken.as_ref().filter(|broken| broken.is_still(now));
+        let since = before.map_or(now, |broken| broken.since);
         let reason = reason.chars().take(SHOWN).collect();
         self.broken = Some(Broken { since, last: now, reason });
     }
@@ -85,7 +96,7 @@ impl<V> Listing<V> {
 
 impl<V> Default for Listing<V> {
     fn default() -> Self {
-        Self { live: None, arriving: BTreeMap::new(), broken: None }
+        Self { live: None, arriving: BTreeMap::new(), broken: None, optional: false }
     }
 }
 

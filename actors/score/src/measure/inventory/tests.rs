@@ -284,6 +284,43 @@ fn a_list_that_breaks_off_leaves_nothing_and_what_was_known_stays() {
 }
 
 #[test]
+fn nodes_do_not_vanish_because_a_watch_of_them_is_answered_by_404() {
+    let mut watched = watched();
+    for group in 0..2 {
+        list(&mut watched.configs[group], vec![], lean_config);
+    }
+    // A proxy before the API server that has lost its backend for a moment.
+    let status = Status { code: 404, reason: "NotFound".into(), ..Status::default() };
+    let error = watcher::Error::WatchStartFailed(kube::Error::Api(Box::new(status)));
+    watched.nodes.take::<Node>(Err(error), at(1), lean_node);
+    assert_eq!(known(&watched).nodes.len(), 2);
+    assert!(known(&watched).broken.is_some());
+    // The watch goes on where it was, without a list.
+    watched.nodes.take(Ok(Event::Apply(node("n1", &json!({})))), at(2), lean_node);
+    assert_eq!(known(&watched).nodes.len(), 2);
+}
+
+#[test]
+fn a_list_that_never_becomes_whole_is_broken_although_it_begins_again_and_again() {
+    let mut nodes = Listing::default();
+    list(&mut nodes, vec![node("n0", &json!({}))], lean_node);
+    for second in 0..10 {
+        nodes.take(Ok(Event::InitApply(node("n0", &json!({})))), at(second), lean_node);
+        nodes.take(Err(refused(500)), at(second), lean_node);
+    }
+    assert_eq!(nodes.broken().map(|broken| broken.since), Some(at(0)));
+}
+
+#[test]
+fn a_watch_that_fails_now_and_then_in_a_quiet_cluster_is_broken_since_the_last_time() {
+    let mut nodes = Listing::default();
+    list(&mut nodes, vec![node("n0", &json!({}))], lean_node);
+    nodes.take(Err(refused(500)), at(0), lean_node);
+    nodes.take(Err(refused(500)), at(3600), lean_node);
+    assert_eq!(nodes.broken().map(|broken| broken.since), Some(at(3600)));
+}
+
+#[test]
 fn a_stock_is_outdated_while_a_watch_keeps_failing_for_too_long() {
     let broken = Broken { since: at(100), last: at(210), reason: "gone".to_owned() };
     let inventory = Inventory { broken: Some(broken), ..Inventory::default() };

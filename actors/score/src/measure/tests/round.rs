@@ -210,8 +210,26 @@ async fn what_is_fake_is_made_up_only_where_the_adapter_has_nothing() {
     world.publish(vec![fake("n0", "")]);
     let measured = world.sample().await.unwrap();
     assert_eq!(measured.sample.nodes[0].inlet_celsius, Some(20.0));
-    let table = measured.power.unwrap().nodes[0].table.at(70.0);
-    assert!((table - FAKE_WATTS).abs() < 1e-9);
+    // It says nothing of load: by a curve of it all work would be free.
+    assert_eq!(measured.power, None);
+}
+
+#[actix::test]
+async fn a_load_below_zero_is_no_load_and_no_model_is_asked_with_it() {
+    let world = World::new(2, |served| {
+        let usage = |node, cpu| {
+            json!({"metadata": {"name": node}, "timestamp": "2026-01-01T00:00:00Z",
+                "usage": {"cpu": cpu}})
+        };
+        let cpu = served.path.ends_with("/metrics.k8s.io/v1beta1/nodes");
+        cpu.then(|| Reply::Json(json!({"items": [usage("n0", "100m"), usage("n1", "-9")]})))
+    })
+    .await;
+    world.publish(vec![node("n0", &world.predictor), node("n1", &world.predictor)]);
+    let measured = world.sample().await.unwrap();
+    assert_eq!(reasons(&measured), [("n1", "no cpu: metrics.k8s.io says -9 cores")]);
+    let loads: Vec<f64> = measured.power.unwrap().nodes.iter().map(|it| it.cpu_percent).collect();
+    assert!(loads.iter().all(|load| *load >= 0.0), "{loads:?}");
 }
 
 #[actix::test]
