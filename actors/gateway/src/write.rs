@@ -267,9 +267,10 @@ struct ByPlacer(Slot<Placer>);
 
 impl Divide for ByPlacer {
     fn divide(&self, order: Order) -> LocalBoxFuture<'_, Result<Divided, Status>> {
-        let Order { total, annotations, shape, among } = order;
+        let Order { total, annotations, shape, running, among } = order;
+        let place = Place { total, annotations, shape, running, among };
         async move {
-            match self.0.ask(Place { total, annotations, shape, among }, PLACE_LIMIT).await {
+            match self.0.ask(place, PLACE_LIMIT).await {
                 Ok(Ok(Placed { shares, note })) => Ok(Divided { shares, note }),
                 Ok(Err(error @ (PlaceError::Wish(_) | PlaceError::Infeasible(_)))) => {
                     Err(Status::new(Reason::Invalid, error.to_string()))

@@ -41,6 +41,8 @@ pub struct Place {
     pub annotations: BTreeMap<String, String>,
     /// What each pod asks for.
     pub shape: PodShape,
+    /// Where replicas of it run already; by curves they stay as long as the total needs them.
+    pub running: Shares,
     /// The members that take part; nobody else gets any, and nobody else is named.
     pub among: Vec<ClusterName>,
 }
@@ -144,10 +146,14 @@ impl Placer {
 }
 
 /// Asks at once for the curves of all who may take work, where the strategy needs them.
+///
+/// A curve tells what *more* pods add to a load that has those which run already: these add
+/// nothing, and are not asked for.
 async fn fill_curves(
     estimator: &Slot<Estimator>,
     problem: &mut Problem,
     shape: PodShape,
+    running: &Shares,
 ) -> Missing {
     let (total, strategy) = (problem.total, problem.strategy);
     if strategy == Strategy::Inverse || total > MAX_PODS {
@@ -155,10 +161,12 @@ async fn fill_curves(
     }
     let asked = problem.candidates.iter_mut().filter(|it| it.limit().min(total) > 0);
     let asking = asked.map(|candidate| async move {
-        let (cluster, pods) = (candidate.member.clone(), candidate.limit().min(total));
+        let (cluster, limit) = (candidate.member.clone(), candidate.limit().min(total));
+        let running = running.of(&cluster).min(limit);
+        let pods = limit.saturating_sub(running);
         match curve(estimator, Estimate { cluster, shape, pods }).await {
             Ok(curve) => {
-                candidate.curve = Some(curve);
+                candidate.curve = Some(curve.after(running));
                 None
             }
             Err(reason) => Some((candidate.member.clone(), reason)),
@@ -213,7 +221,7 @@ impl Handler<Place> for Placer {
         let (problem, estimator) = (self.problem(&place), self.estimator.clone());
         Box::pin(async move {
             let mut problem = problem?;
-            let missing = fill_curves(&estimator, &mut problem, place.shape).await;
+            let missing = fill_curves(&estimator, &mut problem, place.shape, &place.running).await;
             let placed = divide(problem, &missing).await?;
             let shares = placed.shares.iter().filter(|(name, _)| place.among.contains(name));
             Ok(Placed { shares: Shares::new(shares.cloned().collect()), ..placed })

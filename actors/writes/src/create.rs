@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_http::Method;
 use tenbin_model::body::{Body, Encoded, Stamp};
-use tenbin_model::managed::ordinals_base;
+use tenbin_model::managed::{Shares, ordinals_base};
 use tenbin_model::status::{Reason, Status};
 
 use crate::answer::{Answer, lost};
@@ -72,6 +72,7 @@ pub(crate) fn order(session: &Session<'_>, body: &Body) -> Option<Order> {
         total: body.summary().total(),
         annotations,
         shape: body.summary().pod,
+        running: Shares::default(),
         among: Vec::new(),
     })
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use tenbin_model::body::{Stamp, pod_shape};
+use tenbin_model::managed::Shares;
 use tenbin_model::resource_version::ResourceVersion;
 use tenbin_model::status::{Reason, Status};
 
@@ -89,7 +90,12 @@ pub(crate) fn order(standing: &Standing, home: usize, total: u32) -> Order {
     let object = standing.object(home);
     let annotations = object.map(tenbin_model::managed::inputs).unwrap_or_default();
     let shape = object.map(pod_shape).unwrap_or_default();
-    Order { total, annotations, shape, among: Vec::new() }
+    Order { total, annotations, shape, running: running(standing), among: Vec::new() }
+}
+
+/// Where replicas of a managed object run.
+pub(crate) fn running(standing: &Standing) -> Shares {
+    standing.home.as_ref().and_then(|(_, mark)| mark.shares.clone()).unwrap_or_default()
 }
 
 /// The stamp of a copy that lives: its label keeps the value that it has.

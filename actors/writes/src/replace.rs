@@ -9,7 +9,7 @@ use crate::copies::{Standing, version};
 use crate::create::{order, owner_warning, post, put};
 use crate::engine::{Job, Part, Plan, Write};
 use crate::member_parts::{self, Assigned, Demand, Missing};
-use crate::session::Session;
+use crate::session::{Order, Session};
 use crate::single;
 use crate::verdict::Step;
 
@@ -39,7 +39,8 @@ pub async fn replace(session: &Session<'_>, path: &str, body: Body, raw: Encoded
     let mark = standing.home.as_ref();
     let (home, epoch) = mark.map_or((own, 1), |(home, mark)| (*home, mark.epoch));
     let shares = mark.and_then(|(_, mark)| mark.shares.clone());
-    let order = order(session, &body);
+    let running = member_parts::running(&standing);
+    let order = order(session, &body).map(|order| Order { running, ..order });
     // Other wishes are another division, also of the same total.
     let wishes = standing.object(home).map(inputs);
     let present = shares.filter(|_| order.as_ref().map(|it| &it.annotations) == wishes.as_ref());

@@ -61,6 +61,8 @@ pub struct Order {
     pub annotations: BTreeMap<String, String>,
     /// What each pod asks for.
     pub shape: PodShape,
+    /// Where replicas of it run already.
+    pub running: Shares,
     /// The members that take part; nobody else gets any.
     pub among: Vec<ClusterName>,
 }

@@ -36,6 +36,14 @@ impl Curve {
         Self(rising.collect())
     }
 
+    /// The curve of a member where so many of the pods run already, and are in its load: they add
+    /// nothing, and the first that is new adds what the first adds here.
+    #[must_use]
+    pub fn after(self, running: u32) -> Self {
+        let nothing = std::iter::repeat_n(0.0, running as usize);
+        Self(nothing.chain(self.0).take(MAX_PODS as usize).collect())
+    }
+
     /// How many pods the member has room for, as far as was asked.
     pub fn room(&self) -> u32 {
         u32::try_from(self.0.len()).unwrap_or(MAX_PODS)

@@ -113,11 +113,22 @@ impl Rig {
     }
 
     async fn place(&self, total: u32, wishes: &[(&str, &str)]) -> Result<Placed, PlaceError> {
+        self.place_again(total, wishes, "").await
+    }
+
+    /// Places a workload of which replicas run already.
+    async fn place_again(
+        &self,
+        total: u32,
+        wishes: &[(&str, &str)],
+        running: &str,
+    ) -> Result<Placed, PlaceError> {
         let wishes = wishes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let place = Place {
             total,
             annotations: wishes.collect(),
             shape: PodShape::default(),
+            running: Shares::parse(running).unwrap_or_default(),
             among: vec![name("tokyo"), name("osaka")],
         };
         self.placer.ask(place, PATIENCE).await.unwrap()
@@ -173,6 +184,21 @@ async fn where_every_member_has_a_curve_the_least_added_watts_decide() {
     // A load of long ago is no basis.
     rig.hand.advance(INTERVAL * 4);
     assert_eq!(rig.placed(8, &[]).await, ("tokyo:6,osaka:2".into(), String::new()));
+}
+
+#[actix::test]
+async fn replicas_that_run_stay_where_they_are_when_more_are_asked_for() {
+    let rig = Rig::new().await;
+    // Room for ten more in each.
+    rig.measure(&[("tokyo", 5.0), ("osaka", 2.0)]);
+    let again = async |total, running| {
+        rig.place_again(total, &[], running).await.unwrap().shares.to_string()
+    };
+    assert_eq!(again(12, "tokyo:0,osaka:8").await, "tokyo:0,osaka:12");
+    assert_eq!(again(12, "tokyo:8,osaka:0").await, "tokyo:8,osaka:4");
+    assert_eq!(again(30, "tokyo:4,osaka:8").await, "tokyo:12,osaka:18");
+    // Fewer than run: as even as what runs allows.
+    assert_eq!(again(6, "tokyo:1,osaka:9").await, "tokyo:1,osaka:5");
 }
 
 #[actix::test]
