@@ -27,7 +27,10 @@ fn seconds(seconds: i64) -> SignedDuration {
 fn a_tenbin_tells_the_fraction_and_its_nodes() {
     let status = json!({
         "score": 123, "watts": 123.456, "updateTimestamp": "2023-11-14T22:13:20.123Z",
-        "nodes": [{"name": "n0", "score": 62, "watts": 61.75}, {"name": "n1", "score": 0}],
+        "nodes": [
+            {"name": "n0", "score": 62, "watts": 61.75}, {"name": "n1", "score": 0},
+            {"name": "x".repeat(254), "score": 1}, {"name": "a\nb", "score": 1},
+        ],
     });
     let told = Told::read(&list("kanto", &status)).unwrap();
     assert_eq!(told.region, "kanto");

@@ -9,6 +9,9 @@ use tenbin_model::score::{NodeScore, Provenance, Sample};
 
 use crate::cluster_score::{ClusterScoreSpec, ClusterScoreStatus, NodeStatus};
 
+/// The longest name of a node.
+const MAX_NAME: usize = 253;
+
 /// A peer's own score.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Told {
@@ -136,8 +139,12 @@ fn watts(watts: Option<f64>, score: i64) -> Option<f64> {
     Some(watts.unwrap_or(score as f64)).filter(|watts| watts.is_finite() && *watts > 0.0)
 }
 
-/// A node without watts makes the cluster's no less true.
+/// A node without watts, or of a name that no node can have, makes the cluster's no less true.
 fn node(node: NodeStatus) -> Option<NodeScore> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    if node.name.len() > MAX_NAME || !node.name.bytes().all(legal) {
+        return None;
+    }
     Some(NodeScore {
         watts: watts(node.watts, node.score)?,
         name: node.name,
