@@ -91,8 +91,9 @@ pub(crate) fn is_served(config: &Config) -> bool {
 pub(crate) fn tls_files(config: &Config) -> TlsFiles {
     let general = config.peers.iter().map(|peers| ClientCa { path: peers.ca.clone(), only: None });
     let single = config.peer.iter().filter(|peer| peer.basic.is_none()).filter_map(|peer| {
-        // Whoever is trusted at one endpoint is not trusted under every name.
-        let only = peer.name.as_ref().map(ToString::to_string);
+        // Whoever is trusted at one endpoint is not trusted under every name: without one its
+        // authority vouches for nobody who comes.
+        let only = Some(peer.name.as_ref()?.to_string());
         Some(ClientCa { path: peer.ca.clone()?, only })
     });
     TlsFiles {
@@ -219,4 +220,40 @@ fn modified(config: &Config) -> Vec<(PathBuf, Option<SystemTime>)> {
         (path.clone(), modified)
     })
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tenbin_model::config;
+
+    use super::*;
+
+    #[test]
+    fn the_authority_of_one_peer_vouches_for_its_name_alone_and_without_one_for_nobody() {
+        let text = r#"
+            [tls]
+            cert = "tls.crt"
+            key = "tls.key"
+            [auth]
+            client_ca = "users.crt"
+            [peers]
+            ca = "fleet.crt"
+            cert = "peer.crt"
+            key = "peer.key"
+            [[peer]]
+            endpoint = "https://kobe:18081"
+            name = "kobe"
+            ca = "kobe.crt"
+            [[peer]]
+            endpoint = "https://nara:18081"
+            ca = "nara.crt"
+        "#;
+        let config = config::parse(text, Path::new("/"), &|_| None).unwrap();
+        let cas = tls_files(&config).client_cas;
+        let cas: Vec<_> =
+            cas.iter().map(|ca| (ca.path.to_str().unwrap(), ca.only.as_deref())).collect();
+        assert_eq!(cas, [("/fleet.crt", None), ("/kobe.crt", Some("kobe"))]);
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tenbin_fleet::member::{Fleet, Reach};
+use tenbin_fleet::member::{Fleet, Member, Reach};
 use tenbin_gateway::accept;
 use tenbin_gateway::admin::{self, Admin};
 use tenbin_kernel::{Clock, Slot};
@@ -41,7 +41,8 @@ async fn live(path: &Path, config: Config) -> anyhow::Result<()> {
     let peers = peers::is_served(&config).then(|| listen(config.listen.peers)).transpose()?;
     let admin = listen(config.listen.admin)?;
     let mut tree = boot::boot(&config).await?;
-    actix::spawn(save_fleet(tree.fleet.clone(), tree.ledger.clone(), tree.base.clock.clone()));
+    let (ledger, clock) = (tree.ledger.clone(), tree.base.clock.clone());
+    actix::spawn(save_fleet(tree.fleet.clone(), tree.config.subscribe(), ledger, clock));
     tree.first_round().await;
     let workers = std::thread::available_parallelism().map_or(2, Into::into);
     let peers_address = peers.as_ref().map(TcpListener::local_addr).transpose()?;
@@ -115,8 +116,14 @@ fn refresh(tree: &Tree, config: &Config) {
     }
 }
 
-fn known(fleet: &Fleet) -> KnownFleet {
-    let peers = fleet.members().iter().filter(|member| member.reach != Reach::Direct);
+/// What is known of a fleet. The peers that the configuration names are not: the next start reads
+/// them there, and one that was taken out of it would otherwise stay.
+fn known(fleet: &Fleet, config: &Config) -> KnownFleet {
+    let is_joined = |member: &&Arc<Member>| {
+        let is_named = config.peer.iter().any(|peer| peer.name.as_ref() == Some(&member.name));
+        member.reach != Reach::Direct && !is_named
+    };
+    let peers = fleet.members().iter().filter(is_joined);
     let peers = peers.map(|member| KnownPeer {
         name: member.name.clone(),
         endpoint: member.access.base.clone(),
@@ -132,16 +139,25 @@ fn known(fleet: &Fleet) -> KnownFleet {
 }
 
 /// Keeps what is known of each fleet that is published.
-async fn save_fleet(mut fleet: watch::Receiver<Arc<Fleet>>, ledger: Slot<Ledger>, clock: Clock) {
+async fn save_fleet(
+    mut fleet: watch::Receiver<Arc<Fleet>>,
+    mut config: watch::Receiver<Arc<Config>>,
+    ledger: Slot<Ledger>,
+    clock: Clock,
+) {
     loop {
-        let known = known(&fleet.borrow_and_update());
+        let known = known(&fleet.borrow_and_update(), &config.borrow_and_update());
         let saved = ledger.ask(SaveFleet(known), SAVE_LIMIT).await;
         if !matches!(saved, Ok(Ok(()))) {
             warn!(result = ?saved, "the fleet is not kept yet");
             clock.sleep(SAVE_LIMIT).await;
             continue;
         }
-        if fleet.changed().await.is_err() {
+        let changed = tokio::select! {
+            changed = fleet.changed() => changed,
+            changed = config.changed() => changed,
+        };
+        if changed.is_err() {
             return;
         }
     }

@@ -243,11 +243,12 @@ impl ScoreBoard {
         Ok(board)
     }
 
-    /// The board after an attempt to learn a score has failed; what was known before stays known.
+    /// The board after an attempt to learn a score has failed, for a `reason` of which one short
+    /// line is kept; what was known before stays known.
     #[must_use]
     pub fn with_failure(&self, name: ClusterName, reason: &str) -> Self {
         let mut board = self.clone();
-        board.failures.insert(name, reason.into());
+        board.failures.insert(name, one_line(reason).into());
         board
     }
 
@@ -293,7 +294,7 @@ pub(crate) fn reasons(missing: &[Missing]) -> String {
 }
 
 /// A text as one short line, whatever a foreign server answered.
-pub(crate) fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     let printable = |it: char| if it.is_control() { ' ' } else { it };
     text.chars().take(LINE_LIMIT).map(printable).collect()
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tenbin_kernel::{Clock, Drain, Lifeline, Observe, Slot};
 use tenbin_model::ids::ClusterName;
 use tenbin_model::power::Power;
-use tenbin_model::score::Sample;
+use tenbin_model::score::{Sample, one_line};
 use tracing::{debug, info, warn};
 
 use crate::scorer::{Failed, Sampled, Scorer};
@@ -157,13 +157,14 @@ impl Poller {
             Ok(measured) => self.deliver(measured),
             Err(error) => {
                 self.counts.failures += 1;
-                let failed = Failed { cluster: self.cluster.clone(), reason: error.to_string() };
+                let reason = one_line(&error.to_string());
+                let failed = Failed { cluster: self.cluster.clone(), reason: reason.clone() };
                 if let Err(error) = self.scorer.tell(failed) {
                     debug!(cluster = %self.cluster, %error, "failure dropped");
                 }
                 // Once for each change, not for each poll.
                 if self.healthy != Some(false) {
-                    warn!(cluster = %self.cluster, %error, "score cannot be sampled");
+                    warn!(cluster = %self.cluster, error = reason, "score cannot be sampled");
                 }
             }
         }

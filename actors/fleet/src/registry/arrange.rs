@@ -9,6 +9,7 @@ use tenbin_model::ids::ClusterName;
 use tracing::warn;
 
 use super::opening::{self, Opened};
+use super::roll::Chosen;
 use super::{EnrolError, Refused, Registry, Wanted, roll};
 use crate::forwarder::Forwarder;
 use crate::member::{Fleet, Member};
@@ -33,12 +34,15 @@ pub(super) fn arrange(
         let bases: Vec<_> = configured.iter().map(Candidate::name_and_base).collect();
         roll::choose(&bases, &wanted.trust, &wanted.joined)
     };
-    let opening = join_all(chosen.into_iter().map(opening::open_peer));
+    let opening = join_all(chosen.into_iter().map(|peer| {
+        let present = present(registry, &peer);
+        open_or_keep(peer, present)
+    }));
     opening.into_actor(registry).then(move |outcomes, registry, _ctx| {
         let mut candidates = configured;
         for outcome in outcomes {
             match outcome {
-                Ok(opened) => candidates.push(Candidate::Opened(Box::new(opened))),
+                Ok(candidate) => candidates.push(candidate),
                 Err(peer) => refused.push(peer),
             }
         }
@@ -61,6 +65,27 @@ pub(super) fn arrange(
             stopping.into_actor(registry)
         })
     })
+}
+
+/// The member that a peer is already.
+fn present(registry: &Registry, peer: &Chosen) -> Option<Arc<Member>> {
+    let fleet = registry.parts.fleet.borrow();
+    let member = fleet.get(peer.name.as_str())?;
+    let same = !member.own && member.access.base == peer.source.endpoint.as_str();
+    same.then(|| Arc::clone(member))
+}
+
+/// Opens a peer. One that is a member stays as it is where its files cannot be read now: they may
+/// be half written.
+async fn open_or_keep(peer: Chosen, present: Option<Arc<Member>>) -> Result<Candidate, Refused> {
+    match (opening::open_peer(peer).await, present) {
+        (Ok(opened), _) => Ok(Candidate::Opened(Box::new(opened))),
+        (Err(Refused { name, reason }), Some(member)) => {
+            warn!(cluster = %name, reason, "peer's trust cannot be read: the old one stays");
+            Ok(Candidate::Kept(member))
+        }
+        (Err(refused), None) => Err(refused),
+    }
 }
 
 pub(super) type Enrolled = AtomicResponse<Registry, Result<(), EnrolError>>;

@@ -70,7 +70,7 @@ async fn one_bad_peer_stops_no_other_and_never_takes_owns_name() {
 }
 
 #[actix_rt::test]
-async fn peers_whose_trust_cannot_be_read_leave_and_come_back_with_it() {
+async fn peers_whose_trust_cannot_be_read_join_once_it_can() {
     let rig = Rig::new().await;
     rig.enrol(vec![rig.own(Some("tokyo"))]).await.unwrap();
     std::fs::remove_file(rig.folder.path().join("peer.crt")).unwrap();
@@ -84,6 +84,22 @@ async fn peers_whose_trust_cannot_be_read_leave_and_come_back_with_it() {
     rig.registry.ask(Reopen, PATIENCE).await.unwrap().unwrap();
     assert_eq!(before, pairs(&[("tokyo", 1), ("nara", 2)]));
     assert_eq!(rig.members(), pairs(&[("tokyo", 1), ("nara", 3)]));
+}
+
+#[actix_rt::test]
+async fn peers_stay_while_their_trust_cannot_be_read_as_when_it_is_half_written() {
+    let rig = Rig::new().await;
+    rig.enrol(vec![rig.own(Some("tokyo"))]).await.unwrap();
+    rig.join(&[dead("nara", 21)]).await;
+    std::fs::remove_file(rig.folder.path().join("peer.crt")).unwrap();
+    rig.registry.ask(Reopen, PATIENCE).await.unwrap().unwrap();
+    assert_eq!(rig.members(), pairs(&[("tokyo", 1), ("nara", 2)]));
+    assert!(rig.join(&[dead("nara", 21)]).await.is_empty());
+    assert_eq!(rig.members(), pairs(&[("tokyo", 1), ("nara", 2)]));
+    assert!(rig.member("nara").forwarder.get().is_some());
+    // Elsewhere is another member of the name.
+    assert_eq!(rig.join(&[dead("nara", 24)]).await.len(), 1);
+    assert_eq!(rig.members(), pairs(&[("tokyo", 1)]));
 }
 
 #[actix_rt::test]

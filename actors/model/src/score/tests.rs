@@ -232,3 +232,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn of_a_failure_one_short_line_is_kept_whatever_a_foreign_server_said() {
+    let said = format!("no score: the peer\nsays {}", "x".repeat(4 << 20));
+    let board = ScoreBoard::default().with_failure(name("tokyo"), &said);
+    let kept = board.failure(&name("tokyo")).unwrap();
+    assert!(kept.starts_with("no score: the peer says xx") && kept.len() <= 200, "{kept}");
+}

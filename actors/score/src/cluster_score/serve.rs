@@ -99,4 +99,26 @@ mod tests {
             assert_eq!(list["items"][0]["spec"]["owncluster"], true);
         }
     }
+
+    #[test]
+    fn an_object_is_one_that_etcd_takes_however_many_and_long_named_its_nodes_are() {
+        let nodes = (0..10_000).map(|number| NodeScore {
+            name: format!("{number:0>253}"),
+            watts: 123.456_789_012_345_67,
+            cpu_percent: None,
+            inlet_celsius: None,
+            delta_p_pascal: None,
+        });
+        let sample = Sample {
+            watts: 1000.0,
+            provenance: Provenance::Peer,
+            sampled_at: at(0),
+            nodes: nodes.collect(),
+            missing: Vec::new(),
+        };
+        let board = ScoreBoard::default().with_sample(own().name, sample).unwrap();
+        let list = list(Group::Tenbin, "wao-system", &own(), &board, at(1), MAX_AGE);
+        let size = list["items"][0].to_string().len();
+        assert!(size < 1_500_000, "{size}");
+    }
 }

@@ -8,8 +8,9 @@ use tenbin_model::score::{Score, condition};
 
 use super::resource::{ClusterScoreStatus, NodeStatus};
 
-/// Nodes that one object names: etcd refuses objects over 1.5 MiB, and a node takes up to 150 bytes.
-const MAX_NODES: usize = 8192;
+/// Nodes that one object names: etcd refuses objects over 1.5 MiB, and a node takes up to 340 bytes,
+/// 253 of them its name.
+const MAX_NODES: usize = 4096;
 
 // === impl ClusterScoreStatus ===
 

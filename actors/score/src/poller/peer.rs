@@ -26,7 +26,7 @@ use crate::cluster_score::Group;
 mod tests;
 mod told;
 
-use told::{Times, Told, date};
+use told::{Mute, Times, Told, date};
 
 /// A list of one cluster's score with some ten thousand nodes.
 const BODY_LIMIT: usize = 4 << 20;
@@ -45,7 +45,7 @@ struct Inner {
     clock: Clock,
     lanes: Lanes,
     times: Cell<Times>,
-    /// Where the peer's own item was found the last time.
+    /// The group that was served the last time.
     group: Cell<Group>,
 }
 
@@ -88,15 +88,17 @@ impl Inner {
         self.lanes.retain(&fleet);
         let member = fleet.get(self.cluster.as_str());
         let member = member.ok_or_else(|| PollError::NoAnswer("it is no member".to_owned()))?;
-        let (told, date) = match self.ask(member, self.group.get(), within).await {
-            Err(PollError::NoScore(_)) if member.reach == Reach::Original => {
-                let other = self.group.get().other();
-                let answer = self.ask(member, other, within).await?;
+        let mut answer = self.ask(member, self.group.get(), within).await?;
+        if answer.is_err() && member.reach == Reach::Original {
+            let other = self.group.get().other();
+            let second = self.ask(member, other, within).await?;
+            // A group that is not there tells less than one without a score.
+            if !matches!(second, Err(Mute::Status(_))) {
                 self.group.set(other);
-                answer
+                answer = second;
             }
-            answer => answer?,
-        };
+        }
+        let (told, date) = answer.map_err(|mute| PollError::NoScore(mute.to_string()))?;
         self.tell_region(&fleet, &told.region);
         let mut times = self.times.get();
         let sampled_at = times.ours(told.measured_at, date, self.clock.now());
@@ -109,7 +111,7 @@ impl Inner {
         member: &Arc<Member>,
         group: Group,
         within: Duration,
-    ) -> Result<(Told, Option<Timestamp>), PollError> {
+    ) -> Result<Result<(Told, Option<Timestamp>), Mute>, PollError> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         let call = Call {
@@ -122,12 +124,11 @@ impl Inner {
         };
         let answer = self.lanes.send(member, call).await.map_err(|fault| no_answer(&fault))?;
         if answer.status != StatusCode::OK {
-            return Err(PollError::NoScore(format!("the peer answers {}", answer.status)));
+            return Ok(Err(Mute::Status(answer.status)));
         }
         let date = answer.headers.get(header::DATE).and_then(|value| date(value.as_bytes()));
         let body = answer.whole(BODY_LIMIT).await.map_err(|fault| no_answer(&fault))?;
-        let told = Told::read(&body).map_err(|mute| PollError::NoScore(mute.to_string()))?;
-        Ok((told, date))
+        Ok(Told::read(&body).map(|told| (told, date)))
     }
 
     fn tell_region(&self, fleet: &Fleet, region: &str) {

@@ -27,7 +27,10 @@ fn seconds(seconds: i64) -> SignedDuration {
 fn a_tenbin_tells_the_fraction_and_its_nodes() {
     let status = json!({
         "score": 123, "watts": 123.456, "updateTimestamp": "2023-11-14T22:13:20.123Z",
-        "nodes": [{"name": "n0", "score": 62, "watts": 61.75}, {"name": "n1", "score": 0}],
+        "nodes": [
+            {"name": "n0", "score": 62, "watts": 61.75}, {"name": "n1", "score": 0},
+            {"name": "x".repeat(254), "score": 1}, {"name": "a\nb", "score": 1},
+        ],
     });
     let told = Told::read(&list("kanto", &status)).unwrap();
     assert_eq!(told.region, "kanto");
@@ -64,6 +67,25 @@ fn only_the_item_that_is_the_peers_own_counts() {
     assert_eq!(Told::read(both.as_bytes()).unwrap().region, "kansai");
     let one = json!({"items": [other]}).to_string();
     assert_eq!(Told::read(one.as_bytes()), Err(Mute::NoOwn));
+}
+
+/// C5: an original whose region was relabelled has an item of its former one too, which comes first
+/// by name as well as not.
+#[test]
+fn of_several_items_that_are_the_peers_own_the_one_measured_last_counts() {
+    let own = |region: &str, score: i64, at: &str| {
+        json!({
+            "spec": {"endpoint": "https://y", "owncluster": true, "region": region},
+            "status": {"score": score, "nodes": [], "updateTimestamp": at},
+        })
+    };
+    let (former, present) =
+        (own("kansai", 1, "2025-09-30T01:02:03Z"), own("kinki", 2, "2025-10-01T01:02:03Z"));
+    let silent = json!({"spec": {"endpoint": "https://y", "owncluster": true, "region": "mie"}});
+    for items in [[&former, &present, &silent], [&silent, &present, &former]] {
+        let list = json!({"items": items}).to_string();
+        assert_eq!(Told::read(list.as_bytes()).unwrap().region, "kinki");
+    }
 }
 
 #[test]
@@ -104,6 +126,9 @@ fn the_age_is_told_by_the_peers_own_clock() {
     // Without a date the clocks are taken to agree, and nothing is of the future.
     assert_eq!(Times::default().ours(Some(now + seconds(60)), None, now), now);
     assert_eq!(Times::default().ours(None, None, now), now);
+    // An age beyond all times is no reason to take a score for a fresh one.
+    let ours = Times::default().ours(Some(Timestamp::MIN), Some(Timestamp::MAX), now);
+    assert_eq!(ours, Timestamp::MIN);
 }
 
 proptest! {

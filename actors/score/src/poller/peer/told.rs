@@ -1,5 +1,6 @@
 //! What a peer's list of ClusterScores says of it.
 
+use awc::http::StatusCode;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use serde::Deserialize;
@@ -7,6 +8,9 @@ use tenbin_model::ids::is_label_value;
 use tenbin_model::score::{NodeScore, Provenance, Sample};
 
 use crate::cluster_score::{ClusterScoreSpec, ClusterScoreStatus, NodeStatus};
+
+/// The longest name of a node.
+const MAX_NAME: usize = 253;
 
 /// A peer's own score.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,9 +23,11 @@ pub(super) struct Told {
     pub(super) measured_at: Option<Timestamp>,
 }
 
-/// Why a list has no score.
+/// Why there is no score.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Mute {
+    #[error("the peer answers {0}")]
+    Status(StatusCode),
     #[error("the list cannot be read: {0}")]
     Unreadable(String),
     #[error("no item of the list is the peer's own")]
@@ -51,14 +57,24 @@ struct Item {
     status: Option<ClusterScoreStatus>,
 }
 
+// === impl Item ===
+
+impl Item {
+    fn measured_at(&self) -> Option<Timestamp> {
+        self.status.as_ref()?.update_timestamp
+    }
+}
+
 // === impl Told ===
 
 impl Told {
-    /// Reads a `ClusterScoreList`; the first item that is the peer's own counts.
+    /// Reads a `ClusterScoreList`; of the items that are the peer's own the one measured last
+    /// counts, since an original keeps that of a former region too.
     pub(super) fn read(body: &[u8]) -> Result<Self, Mute> {
         let list: List =
             serde_json::from_slice(body).map_err(|error| Mute::Unreadable(error.to_string()))?;
-        let own = list.items.into_iter().find(|item| item.spec.owncluster).ok_or(Mute::NoOwn)?;
+        let own = list.items.into_iter().filter(|item| item.spec.owncluster);
+        let own = own.rev().max_by_key(Item::measured_at).ok_or(Mute::NoOwn)?;
         let status = own.status.unwrap_or_default();
         let watts = watts(status.watts, status.score.unwrap_or(0)).ok_or(Mute::Unknown)?;
         if !is_label_value(&own.spec.region) {
@@ -100,7 +116,8 @@ impl Times {
         // The original program's v1.29 tells no time: what it says is of now.
         let Some(told) = measured_at else { return now };
         let age = date.unwrap_or(now).duration_since(told);
-        let ours = now.checked_sub(age).map_or(now, |ours| ours.min(now));
+        // An age beyond all times is a broken clock's: such a score is not fresh.
+        let ours = now.checked_sub(age).unwrap_or(Timestamp::MIN).min(now);
         let ours = match self.last {
             Some((last, then)) if last == told => then.min(ours),
             Some(_) | None => ours,
@@ -122,8 +139,12 @@ fn watts(watts: Option<f64>, score: i64) -> Option<f64> {
     Some(watts.unwrap_or(score as f64)).filter(|watts| watts.is_finite() && *watts > 0.0)
 }
 
-/// A node without watts makes the cluster's no less true.
+/// A node without watts, or of a name that no node can have, makes the cluster's no less true.
 fn node(node: NodeStatus) -> Option<NodeScore> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    if node.name.len() > MAX_NAME || !node.name.bytes().all(legal) {
+        return None;
+    }
     Some(NodeScore {
         watts: watts(node.watts, node.score)?,
         name: node.name,

@@ -245,3 +245,13 @@ async fn an_original_program_is_asked_in_the_group_that_it_has() {
     let told = rig.sample().await.unwrap_err();
     assert_eq!(told, PollError::NoScore("the peer answers 404 Not Found".to_owned()));
 }
+
+#[actix::test]
+async fn an_original_program_without_a_score_is_not_said_to_have_no_such_page() {
+    let rig = Rig::new(true).await;
+    for group in [TENBIN, ORIGINAL] {
+        rig.answers(&[(group, "200 OK", list("kinki", &json!({})))]);
+        let told = rig.sample().await.unwrap_err();
+        assert_eq!(told, PollError::NoScore("the peer does not know its score".to_owned()));
+    }
+}
