@@ -8,6 +8,8 @@ use crate::forwarder::{Doubt, Forwarder};
 
 /// How long the forwarder may take to tell whether a member lives; longer than its probe.
 const DOUBT_LIMIT: Duration = Duration::from_secs(3);
+/// How much longer a member that has left is waited for.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// The patience of one request.
 #[derive(Debug, Clone, Copy)]
@@ -34,23 +36,30 @@ impl Patience {
                 }
             }
         };
-        let Some(limit) = self.limit else {
-            return tokio::select! {
-                () = dying => DEAD.to_owned(),
-                () = self.abandoned(forwarder) => LEFT.to_owned(),
-            };
+        let limited = async {
+            match self.limit {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+            self.limit.unwrap_or_default()
         };
-        match tokio::time::timeout(limit, dying).await {
-            Ok(()) => DEAD.to_owned(),
-            Err(_) => format!("silent for {} s", limit.as_secs()),
+        tokio::select! {
+            () = dying => DEAD.to_owned(),
+            () = self.abandoned(forwarder) => LEFT.to_owned(),
+            limit = limited => format!("silent for {} s", limit.as_secs()),
         }
     }
 
     /// Resolves at the end of a silence after which nobody watches over the member any more: it
-    /// left the fleet, or is reached otherwise now. Without this a stream of it could last for ever.
+    /// left the fleet, or is reached otherwise now. Without this a stream of it could last for ever,
+    /// and a request of a silent one as long as its limit. What it is about to say may still come.
     async fn abandoned(self, forwarder: &Slot<Forwarder>) {
         loop {
             tokio::time::sleep(self.silence).await;
+            if forwarder.get().is_some() {
+                continue;
+            }
+            tokio::time::sleep(LAST_WORD).await;
             if forwarder.get().is_none() {
                 return;
             }

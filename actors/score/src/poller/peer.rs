@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 use tenbin_fleet::fault::Fault;
+use tenbin_fleet::forwarder::Doubt;
 use tenbin_fleet::lane::{Call, Lanes, PROMPT};
 use tenbin_fleet::member::{Fleet, Member, Reach};
 use tenbin_fleet::registry::{RegionTold, Registry};
@@ -30,6 +31,8 @@ use told::{Mute, Times, Told, date};
 
 /// A list of one cluster's score with some ten thousand nodes.
 const BODY_LIMIT: usize = 4 << 20;
+/// How long the forwarder may take to tell whether the peer's API server lives.
+const LIVES_LIMIT: Duration = Duration::from_secs(3);
 
 /// Asks a peer for its ClusterScores, and believes what it says of itself.
 ///
@@ -99,6 +102,7 @@ impl Inner {
             }
         }
         let (told, date) = answer.map_err(|mute| PollError::NoScore(mute.to_string()))?;
+        lives(member).await?;
         self.tell_region(&fleet, &told.region);
         let mut times = self.times.get();
         let sampled_at = times.ours(told.measured_at, date, self.clock.now());
@@ -140,6 +144,16 @@ impl Inner {
             debug!(cluster = %self.cluster, %error, "region is told again with the next score");
         }
     }
+}
+
+/// A tenbin tells its score from memory also while the API server behind it is dead, and a fleet in
+/// which nobody asks for anything else would not notice.
+async fn lives(member: &Member) -> Result<(), PollError> {
+    // Nobody to ask is no fact against it.
+    if member.forwarder.ask(Doubt, LIVES_LIMIT).await.unwrap_or(true) {
+        return Ok(());
+    }
+    Err(PollError::NoAnswer("/livez fails".to_owned()))
 }
 
 fn no_answer(fault: &Fault) -> PollError {
