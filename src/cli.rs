@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use tenbin_model::config::{self, Config};
+use tenbin_score::cluster_score::{self, Group};
 use tenbin_score::ledger;
 
 use crate::exit::Exit;
@@ -36,6 +37,12 @@ pub(crate) enum Command {
     },
     /// Print a configuration file with every key, its default and its unit
     DefaultConfig,
+    /// Print the custom resource definition of ClusterScore, for kubectl apply
+    Crds {
+        /// In the group of the original program since its v1.30
+        #[arg(long)]
+        original: bool,
+    },
     /// Print the ledger's records as JSON, also while the daemon runs
     InspectLedger {
         /// The configuration file, read for the state folder
@@ -79,6 +86,13 @@ pub(crate) fn check_config(path: &Path) -> anyhow::Result<()> {
 
 pub(crate) fn default_config() -> anyhow::Result<()> {
     std::io::stdout().lock().write_all(config::default_text().as_bytes())?;
+    Ok(())
+}
+
+pub(crate) fn crds(original: bool) -> anyhow::Result<()> {
+    let group = if original { Group::Original } else { Group::Tenbin };
+    let text = serde_saphyr::to_string(&cluster_score::crd(group))?;
+    std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(())
 }
 

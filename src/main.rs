@@ -45,6 +45,7 @@ fn perform(command: Command) -> anyhow::Result<()> {
         Command::Run { config } => run::run(&config),
         Command::CheckConfig { config } => cli::check_config(&config),
         Command::DefaultConfig => cli::default_config(),
+        Command::Crds { original } => cli::crds(original),
         Command::InspectLedger { config } => cli::inspect_ledger(&config),
         Command::Scores { config, admin, json } => scores::show(&config, admin, json),
     }

@@ -7,14 +7,18 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use serde_json::json;
+use serde_json::{Value, json};
 use tenbin_fleet::access::{self, AccessSource, Endpoint, PeerSource, Trust};
+use tenbin_fleet::member::Fleet;
 use tenbin_fleet::registry::{MemberSpec, Registry, Reopen, TrustRules};
 use tenbin_gateway::peers::{Answers, Original, PeersPort};
 use tenbin_gateway::tls::{Certificates, ClientCa, TlsFiles};
 use tenbin_kernel::{Clock, Slot};
 use tenbin_model::config::{Config, Peer};
 use tenbin_model::identity::Caller;
+use tenbin_model::score::ScoreBoard;
+use tenbin_score::cluster_score::{self, Group, Own};
+use tenbin_score::{Estimator, estimator};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -62,7 +66,10 @@ fn trust(config: &Config, peer: &Peer) -> Option<Trust> {
 }
 
 /// The peers port, if somebody may come to it.
-pub(crate) async fn port(config: &Config) -> anyhow::Result<Option<Arc<PeersPort>>> {
+pub(crate) async fn port(
+    config: &Config,
+    tellers: Tellers,
+) -> anyhow::Result<Option<Arc<PeersPort>>> {
     if !is_served(config) {
         return Ok(None);
     }
@@ -71,7 +78,7 @@ pub(crate) async fn port(config: &Config) -> anyhow::Result<Option<Arc<PeersPort
     Ok(Some(Arc::new(PeersPort {
         certificates: Arc::new(certificates),
         originals: ArcSwap::from_pointee(originals),
-        answers: answers(),
+        answers: tellers.answers(),
     })))
 }
 
@@ -113,21 +120,43 @@ pub(crate) async fn originals(config: &Config) -> anyhow::Result<Vec<Original>> 
     Ok(originals)
 }
 
-/// What the peers port says before scores and curves are there.
-fn answers() -> Answers {
-    Answers {
-        scores: Arc::new(|group, _namespace| {
-            json!({
-                "apiVersion": format!("{group}/v1beta1"),
-                "kind": "ClusterScoreList",
-                "metadata": {},
-                "items": [],
-            })
-        }),
-        estimate: Arc::new(|_| {
-            let body = json!({"code": 404, "message": "there is no estimator"});
-            Box::pin(std::future::ready((404, body)))
-        }),
+/// What the peers port's answers are made of.
+pub(crate) struct Tellers {
+    pub(crate) fleet: watch::Receiver<Arc<Fleet>>,
+    pub(crate) board: Arc<ArcSwap<ScoreBoard>>,
+    pub(crate) config: watch::Receiver<Arc<Config>>,
+    pub(crate) estimator: Slot<Estimator>,
+    pub(crate) clock: Clock,
+}
+
+// === impl Tellers ===
+
+impl Tellers {
+    fn answers(self) -> Answers {
+        let (fleet, estimator) = (self.fleet.clone(), self.estimator.clone());
+        Answers {
+            scores: Arc::new(move |group, namespace| self.scores(group, namespace)),
+            estimate: Arc::new(move |question| {
+                let own = fleet.borrow().own().map(|own| own.name.clone());
+                let estimator = estimator.clone();
+                Box::pin(async move {
+                    match own {
+                        Some(own) => estimator::answer(&estimator, own, &question.body).await,
+                        None => (503, json!({"code": "503", "message": "own is not known yet"})),
+                    }
+                })
+            }),
+        }
+    }
+
+    /// The score of own in a group that has ClusterScores.
+    fn scores(&self, group: &str, namespace: &str) -> Value {
+        let max_age = self.config.borrow().score.max_age;
+        let own = Own::of(&self.fleet.borrow());
+        let (Some(group), Some(own)) = (Group::named(group), own) else {
+            return Value::Null;
+        };
+        cluster_score::list(group, namespace, &own, &self.board.load(), self.clock.now(), max_age)
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix::ArbiterHandle;
 use arc_swap::ArcSwap;
 use tenbin_fleet::member::Fleet;
+use tenbin_fleet::registry::Registry;
 use tenbin_kernel::{Clock, GuardianHandle, Slot};
 use tenbin_model::config::Config;
 use tenbin_model::ids::ClusterName;
@@ -29,16 +30,15 @@ pub(crate) struct Surroundings {
     pub(crate) control: ArbiterHandle,
     pub(crate) kube: ArbiterHandle,
     pub(crate) scorer: Slot<Scorer>,
+    pub(crate) registry: Slot<Registry>,
+    pub(crate) fleet: watch::Receiver<Arc<Fleet>>,
     pub(crate) board: Arc<ArcSwap<ScoreBoard>>,
     pub(crate) clock: Clock,
 }
 
 /// Keeps the pollers in step with the fleet and the configuration, as long as both are published.
-pub(crate) async fn keep(
-    here: Surroundings,
-    mut fleet: watch::Receiver<Arc<Fleet>>,
-    mut config: watch::Receiver<Arc<Config>>,
-) {
+pub(crate) async fn keep(here: Surroundings, mut config: watch::Receiver<Arc<Config>>) {
+    let mut fleet = here.fleet.clone();
     let mut running = BTreeMap::new();
     loop {
         let members = Arc::clone(&fleet.borrow_and_update());

@@ -74,6 +74,8 @@ async fn apply(tree: &mut Tree, path: &Path, current: &Config) -> anyhow::Result
 /// Tells the actors what changed for them.
 async fn inform(tree: &mut Tree, config: &Config, rules: Arc<Rules>) -> anyhow::Result<()> {
     tree.router.ask(Rule(rules), ASK_LIMIT).await.context("the router does not answer")?;
+    let estimates = tree.estimator.ask(wiring::estimates(config), ASK_LIMIT);
+    estimates.await.context("the estimator does not answer")?;
     let placer = &tree.shared.placer;
     placer.ask(wiring::placement(config), ASK_LIMIT).await.context("the placer does not answer")?;
     tree.config.send_replace(Arc::new(config.clone()));

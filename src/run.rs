@@ -41,7 +41,7 @@ async fn live(path: &Path, config: Config) -> anyhow::Result<()> {
     let peers = peers::is_served(&config).then(|| listen(config.listen.peers)).transpose()?;
     let admin = listen(config.listen.admin)?;
     let mut tree = boot::boot(&config).await?;
-    actix::spawn(save_fleet(tree.fleet.clone(), tree.ledger.clone(), tree.clock.clone()));
+    actix::spawn(save_fleet(tree.fleet.clone(), tree.ledger.clone(), tree.base.clock.clone()));
     tree.first_round().await;
     let workers = std::thread::available_parallelism().map_or(2, Into::into);
     let peers_address = peers.as_ref().map(TcpListener::local_addr).transpose()?;
@@ -56,8 +56,8 @@ async fn live(path: &Path, config: Config) -> anyhow::Result<()> {
     actix::spawn(users);
     actix::spawn(pages);
     notify::ready();
-    let (control, data) = (tree.arbiters.control(), tree.arbiters.data());
-    actix::spawn(notify::watchdog(control, data, tree.clock.clone()));
+    let (control, data) = (tree.base.arbiters.control(), tree.base.arbiters.data());
+    actix::spawn(notify::watchdog(control, data, tree.base.clock.clone()));
     let ended = until_told(&mut tree, path, config).await;
     notify::stopping();
     info!("draining");
@@ -67,7 +67,7 @@ async fn live(path: &Path, config: Config) -> anyhow::Result<()> {
     tree.shared.writes.close();
     tokio::time::timeout(DRAIN_REQUESTS, tree.shared.writes.wait()).await.ok();
     users_handle.stop(true).await;
-    match tree.guardian.drain(DRAIN_ACTORS).await {
+    match tree.base.guardian.drain(DRAIN_ACTORS).await {
         Ok(report) => info!(actors = report.steps.len(), "drained"),
         Err(error) => warn!(%error, "actors are not drained"),
     }
@@ -80,10 +80,10 @@ async fn until_told(tree: &mut Tree, path: &Path, mut config: Config) -> anyhow:
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let guardian = tree.guardian.clone();
+    let guardian = tree.base.guardian.clone();
     let failed = guardian.failed();
     tokio::pin!(failed);
-    let clock = tree.clock.clone();
+    let clock = tree.base.clock.clone();
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
@@ -152,8 +152,8 @@ fn pages(tree: &Tree, config: &Config) -> Admin {
         table: Arc::clone(&tree.shared.table),
         board: Arc::clone(&tree.board),
         max_age: Arc::clone(&tree.max_age),
-        guardian: tree.guardian.clone(),
-        clock: tree.clock.clone(),
+        guardian: tree.base.guardian.clone(),
+        clock: tree.base.clock.clone(),
         draining: tree.shared.draining.clone(),
         loopback: config.listen.admin.ip().is_loopback(),
     }

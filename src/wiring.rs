@@ -11,6 +11,7 @@ use tenbin_model::config::{Config, Unmanaged};
 use tenbin_model::request::kinds::Kinds;
 use tenbin_model::request::route::RoutePolicy;
 use tenbin_placement::placer;
+use tenbin_score::estimator;
 
 use crate::exit::Exit;
 use crate::peers;
@@ -68,5 +69,14 @@ pub(crate) fn tls_files(config: &Config) -> TlsFiles {
 
 /// The placer's settings.
 pub(crate) fn placement(config: &Config) -> placer::Configure {
-    placer::Configure { min_clusters: config.placement.min_clusters, max_age: config.score.max_age }
+    placer::Configure {
+        min_clusters: config.placement.min_clusters,
+        max_age: config.score.max_age,
+        strategy: config.placement.strategy,
+    }
+}
+
+/// The estimator's settings.
+pub(crate) fn estimates(config: &Config) -> estimator::Configure {
+    estimator::Configure { interval: config.score.interval }
 }

@@ -14,7 +14,7 @@ use tenbin_score::measure::{
     MeasureParts, MeasureSettings, MeasuredSource, Stock, Stocktaker, StocktakerParts,
     predictor_tls,
 };
-use tenbin_score::poller::{Probe, Source, StatedSource};
+use tenbin_score::poller::{PeerSource, Probe, Source, StatedSource};
 use tokio::sync::watch;
 
 use super::Surroundings;
@@ -93,7 +93,22 @@ impl Recipe {
                 };
                 self.poll(here, member, move || MeasuredSource::new(parts.clone())).await
             }
-            Way::Told { .. } => Ok(()),
+            Way::Told { namespace } => {
+                let (cluster, namespace) = (member.name.clone(), namespace.clone());
+                let (fleet, registry) = (here.fleet.clone(), here.registry.clone());
+                let clock = here.clock.clone();
+                let source = move || {
+                    let (fleet, registry) = (fleet.clone(), registry.clone());
+                    PeerSource::new(
+                        cluster.clone(),
+                        fleet,
+                        registry,
+                        namespace.clone(),
+                        clock.clone(),
+                    )
+                };
+                self.poll(here, member, source).await
+            }
         }
     }
 

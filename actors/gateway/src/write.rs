@@ -12,17 +12,17 @@ use tenbin_model::body::{
     Body, BodyError, BodyKind, DeleteBody, Encoded, Encoding, PatchKind, ScaleBody,
 };
 use tenbin_model::fold::FoldClass;
-use tenbin_model::managed::{CLUSTER, Shares};
+use tenbin_model::managed::CLUSTER;
 use tenbin_model::request::kinds::WriteClass;
 use tenbin_model::request::path::{Collection, Object};
 use tenbin_model::request::route::{ReplicateWrite, SplitWrite};
 use tenbin_model::request::selector::MemberFilter;
 use tenbin_model::status::{Reason, Status};
-use tenbin_placement::placer::{Place, Placer};
+use tenbin_placement::placer::{Place, PlaceError, Placed, Placer};
 use tenbin_writes::answer::Answer;
 use tenbin_writes::patch::RawPatch;
 use tenbin_writes::scale::RawScale;
-use tenbin_writes::session::{Divide, Order, Session, Target};
+use tenbin_writes::session::{Divide, Divided, Order, Session, Target};
 use tenbin_writes::{create, delete as deletes, patch as patches, replace, scale};
 use tokio::sync::oneshot;
 use tracing::info;
@@ -31,8 +31,8 @@ use crate::asked::Asked;
 use crate::pass;
 use crate::respond::{self, Answered};
 
-/// How long the placer may take to answer.
-const PLACE_LIMIT: Duration = Duration::from_secs(2);
+/// How long the placer may take to answer, curves of peers included.
+const PLACE_LIMIT: Duration = Duration::from_secs(3);
 
 /// Carries out a write of a split kind.
 pub(crate) async fn split(asked: Asked, write: SplitWrite) -> Answered {
@@ -266,12 +266,17 @@ struct ByPlacer(Slot<Placer>);
 // === impl ByPlacer ===
 
 impl Divide for ByPlacer {
-    fn divide(&self, order: Order) -> LocalBoxFuture<'_, Result<Shares, Status>> {
-        let Order { total, annotations, among } = order;
+    fn divide(&self, order: Order) -> LocalBoxFuture<'_, Result<Divided, Status>> {
+        let Order { total, annotations, shape, among } = order;
         async move {
-            match self.0.ask(Place { total, annotations, among }, PLACE_LIMIT).await {
-                Ok(Ok(shares)) => Ok(shares),
-                Ok(Err(error)) => Err(Status::new(Reason::Invalid, error.to_string())),
+            match self.0.ask(Place { total, annotations, shape, among }, PLACE_LIMIT).await {
+                Ok(Ok(Placed { shares, note })) => Ok(Divided { shares, note }),
+                Ok(Err(error @ (PlaceError::Wish(_) | PlaceError::Infeasible(_)))) => {
+                    Err(Status::new(Reason::Invalid, error.to_string()))
+                }
+                Ok(Err(error @ PlaceError::Aborted)) => {
+                    Err(Status::new(Reason::InternalError, error.to_string()))
+                }
                 Err(error) => {
                     let message = format!("the placer does not answer: {error}");
                     Err(Status::new(Reason::ServiceUnavailable, message).retry_after(1))

@@ -25,6 +25,17 @@ pub enum InvalidClusterName {
     Characters(String),
 }
 
+/// Whether `text` can be the value of a label and is not empty: 1 to 63 letters, digits, `-`, `_`
+/// and `.`, with a letter or digit at both ends. A region is one.
+pub fn is_label_value(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let end = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    text.len() <= 63
+        && text.bytes().all(inner)
+        && end(text.bytes().next())
+        && end(text.bytes().last())
+}
+
 // === impl ClusterName ===
 
 impl ClusterName {

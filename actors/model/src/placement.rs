@@ -36,6 +36,8 @@ pub enum Rule {
 }
 
 /// Divides the total within every bound, by the problem's strategy.
+///
+/// May take a third of a second by curves: not on a thread of actors.
 pub fn ideal(problem: &Problem) -> Result<Division, Infeasible> {
     problem.check()?;
     let (shares, rule) = match problem.strategy {

@@ -8,6 +8,7 @@
 //! Placer, peers port --Estimate--> Estimator (reads the published power, or asks a peer)
 //! ```
 
+pub mod cluster_score;
 pub mod estimator;
 pub mod ledger;
 pub mod measure;

@@ -16,8 +16,10 @@ use tracing::{debug, info, warn};
 
 use crate::scorer::{Failed, Sampled, Scorer};
 
+mod peer;
 mod stated;
 
+pub use peer::PeerSource;
 pub use stated::{Probe, StatedSource};
 
 /// The longest that one poll may take, where the interval is not shorter.
@@ -50,6 +52,9 @@ pub enum PollError {
     /// The member or its sensors do not answer.
     #[error("no answer: {0}")]
     NoAnswer(String),
+    /// What answers has no score to tell.
+    #[error("no score: {0}")]
+    NoScore(String),
     /// The poll took longer than it may.
     #[error("no answer within {0:?}")]
     Deadline(Duration),

@@ -37,7 +37,9 @@ pub async fn create(session: &Session<'_>, body: Body) -> Answer {
     let named = name.as_deref().or(body.summary().name.as_deref()).unwrap_or_default();
     let path = format!("{}/{named}", session.collection);
     let job = Create { path: path.clone(), body, name };
-    Write { session, job: &job, path, parts, plan, order, present: None, warnings }.run().await
+    Write { session, job: &job, path, parts, plan, order, present: None, warnings, note: None }
+        .run()
+        .await
 }
 
 /// Has home's API server make a name of a `generateName`, once for all members.
@@ -69,6 +71,7 @@ pub(crate) fn order(session: &Session<'_>, body: &Body) -> Option<Order> {
     is_split(session.class).then(|| Order {
         total: body.summary().total(),
         annotations,
+        shape: body.summary().pod,
         among: Vec::new(),
     })
 }

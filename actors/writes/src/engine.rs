@@ -54,6 +54,8 @@ pub(crate) struct Write<'a> {
     /// The shares that stay if the total does: nobody moves pods by saying the same again.
     pub(crate) present: Option<Shares>,
     pub(crate) warnings: Vec<String>,
+    /// What the user should know of the last division.
+    pub(crate) note: Option<String>,
 }
 
 /// What was carried out, part by part.
@@ -160,11 +162,12 @@ impl Write<'_> {
         if let Some(present) = &self.present
             && let Some(kept) = present.kept(order.total, &among)
         {
-            self.plan.shares = Some(kept);
+            (self.plan.shares, self.note) = (Some(kept), None);
             return Ok(());
         }
-        let shares = self.session.divider.divide(Order { among, ..order.clone() }).await;
-        self.plan.shares = Some(shares.map_err(|status| Box::new(status.into()))?);
+        let divided = self.session.divider.divide(Order { among, ..order.clone() }).await;
+        let divided = divided.map_err(|status| Box::new(status.into()))?;
+        (self.plan.shares, self.note) = (Some(divided.shares), divided.note);
         Ok(())
     }
 
@@ -195,6 +198,7 @@ impl Write<'_> {
             Some(fold::Copy { member, object: done.object.clone() })
         });
         let warnings = carried.iter().flat_map(|(_, done)| done.warnings.clone());
+        let warnings = self.note.into_iter().chain(warnings);
         let body = fold::fold_object(self.session.class, copies.collect(), &self.session.space)
             .or_else(|| home.map(|(_, done)| done.object.clone()))
             .unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Which members take part in the change of an object that is there already.
 
 use serde_json::Value;
-use tenbin_model::body::Stamp;
+use tenbin_model::body::{Stamp, pod_shape};
 use tenbin_model::resource_version::ResourceVersion;
 use tenbin_model::status::{Reason, Status};
 
@@ -86,8 +86,10 @@ pub(crate) fn assign(
 
 /// What is to be divided when replicas change: the wishes are those on home's copy.
 pub(crate) fn order(standing: &Standing, home: usize, total: u32) -> Order {
-    let annotations = standing.object(home).map(tenbin_model::managed::inputs);
-    Order { total, annotations: annotations.unwrap_or_default(), among: Vec::new() }
+    let object = standing.object(home);
+    let annotations = object.map(tenbin_model::managed::inputs).unwrap_or_default();
+    let shape = object.map(pod_shape).unwrap_or_default();
+    Order { total, annotations, shape, among: Vec::new() }
 }
 
 /// The stamp of a copy that lives: its label keeps the value that it has.

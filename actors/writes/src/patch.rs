@@ -80,7 +80,9 @@ pub async fn patch(session: &Session<'_>, raw: RawPatch) -> Answer {
     let present = mark.shares.clone();
     let plan = Plan { home, home_uid, epoch: mark.epoch, shares: mark.shares };
     let job = PatchJob { path: raw.path.clone(), patch: &patch };
-    Write { session, job: &job, path: raw.path, parts, plan, order, present, warnings }.run().await
+    Write { session, job: &job, path: raw.path, parts, plan, order, present, warnings, note: None }
+        .run()
+        .await
 }
 
 /// The answer to a patch that tenbin cannot divide.

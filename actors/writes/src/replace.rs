@@ -62,7 +62,9 @@ pub async fn replace(session: &Session<'_>, path: &str, body: Body, raw: Encoded
     let plan = Plan { home, home_uid, epoch, shares: None };
     let path = path.to_owned();
     let job = Replace { path: path.clone(), body, home: home_copy };
-    Write { session, job: &job, path, parts, plan, order, present, warnings }.run().await
+    Write { session, job: &job, path, parts, plan, order, present, warnings, note: None }
+        .run()
+        .await
 }
 
 // === impl Replace ===

@@ -65,7 +65,8 @@ pub async fn scale(session: &Session<'_>, raw: RawScale, body: ScaleBody) -> Ans
     let plan = Plan { home, home_uid, epoch: mark.epoch, shares: mark.shares };
     let job = ScaleJob { path: raw.path.clone(), query: session.query.clone() };
     let path = raw.path.clone();
-    let write = Write { session, job: &job, path, parts, plan, order, present, warnings };
+    let write =
+        Write { session, job: &job, path, parts, plan, order, present, warnings, note: None };
     let answer = write.run().await;
     if answer.code >= 300 {
         answer

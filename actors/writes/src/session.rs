@@ -10,6 +10,7 @@ use tenbin_fleet::member::Member;
 use tenbin_model::fold::FoldClass;
 use tenbin_model::ids::ClusterName;
 use tenbin_model::managed::Shares;
+use tenbin_model::power::PodShape;
 use tenbin_model::resource_version::VersionSpace;
 use tenbin_model::status::{Reason, Status};
 
@@ -58,14 +59,25 @@ pub struct Order {
     pub total: u32,
     /// The workload's annotations; those of the user's wishes count.
     pub annotations: BTreeMap<String, String>,
+    /// What each pod asks for.
+    pub shape: PodShape,
     /// The members that take part; nobody else gets any.
     pub among: Vec<ClusterName>,
 }
 
+/// The divider's answer.
+#[derive(Debug, Clone)]
+pub struct Divided {
+    /// The shares of those who take part; their sum is the total.
+    pub shares: Shares,
+    /// What the user should know of the division.
+    pub note: Option<String>,
+}
+
 /// Divides replicas over the members.
 pub trait Divide {
-    /// The shares of those who take part; their sum is the total.
-    fn divide(&self, order: Order) -> LocalBoxFuture<'_, Result<Shares, Status>>;
+    /// Divides an order.
+    fn divide(&self, order: Order) -> LocalBoxFuture<'_, Result<Divided, Status>>;
 }
 
 // === impl Session ===

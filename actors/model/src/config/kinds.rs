@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::{MAX_MEMBERS, NamespacePattern, Partial, Scheduler, Strategy, Unmanaged};
-use crate::ids::ClusterName;
+use crate::ids::{ClusterName, is_label_value};
 
 /// What a value must be.
 pub(super) struct Kind<T> {
@@ -144,7 +144,7 @@ pub(super) const LABEL_KEY: Kind<String> = Kind {
 
 pub(super) const LABEL_VALUE: Kind<String> = Kind {
     what: "a Kubernetes label value that is not empty",
-    read: |value| value.as_str().filter(|text| is_qualified(text)).map(str::to_owned),
+    read: |value| value.as_str().filter(|text| is_label_value(text)).map(str::to_owned),
 };
 
 /// The variable `FETCH_INTERVAL`.
@@ -200,18 +200,9 @@ fn full<'v>(value: &'v DeValue<'_>) -> Option<&'v str> {
 /// (`k8s.io/apimachinery/pkg/util/validation`, `IsQualifiedName`).
 fn is_label_key(text: &str) -> bool {
     match text.split_once('/') {
-        Some((prefix, name)) => prefix != "tenbin" && is_subdomain(prefix) && is_qualified(name),
-        None => is_qualified(text),
+        Some((prefix, name)) => prefix != "tenbin" && is_subdomain(prefix) && is_label_value(name),
+        None => is_label_value(text),
     }
-}
-
-/// 1 to 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends
-/// (`IsValidLabelValue`, which also takes the empty text).
-fn is_qualified(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    text.len() <= 63
-        && text.bytes().all(inner)
-        && has_ends(text, |byte| byte.is_ascii_alphanumeric())
 }
 
 /// RFC 1123 subdomain: labels of `a-z`, `0-9` and `-`, joined by dots, 253 at most in all.
@@ -245,7 +236,7 @@ mod tests {
             assert!(!is_label_key(key), "{key}");
         }
         assert!(!is_label_key("tenbin/cluster"));
-        assert!(is_qualified(&"a".repeat(63)));
-        assert!(!is_qualified(&"a".repeat(64)));
+        assert!(is_label_value(&"a".repeat(63)));
+        assert!(!is_label_value(&"a".repeat(64)));
     }
 }

@@ -144,7 +144,7 @@ impl Candidate {
     }
 
     /// What it may take at most.
-    pub(super) fn limit(&self) -> u32 {
+    pub fn limit(&self) -> u32 {
         self.max.unwrap_or(u32::MAX).min(self.capacity.unwrap_or(u32::MAX))
     }
 
