@@ -10,7 +10,8 @@ use super::rig::{Rig, daemon, linear, sum};
 #[test]
 fn the_score_never_gets_better_by_what_sensors_do_not_say() -> Result<()> {
     let fake = FaultyPredictor::start()?;
-    let stuck = daemon("windy", "sensors").config("[score]\nstuck_after = '3s'");
+    // More than the 10 s that metrics-server takes from one sample of CPU to the next.
+    let stuck = daemon("windy", "sensors").config("[score]\nstuck_after = '14s'");
     let rig = Rig::with(stuck, "windy", "sensors", &linear(&fake))?;
     let (watts, sensors) = (sum(&Model::Linear), rig.cluster.metrics()?.sensors());
     rig.reaches(watts);

@@ -16,6 +16,7 @@ fn use_cpu(n: u32, percent: f64, change: impl Fn(Usage) -> Usage) -> Result<()> 
 #[test]
 fn the_score_follows_the_load_and_never_gets_better_by_what_is_not_known_of_it() -> Result<()> {
     let fake = FaultyPredictor::start()?;
+    // More than the 10 s that metrics-server takes from one sample to the next.
     let stuck = daemon("busy", "load").config("[score]\nstuck_after = '14s'");
     let rig = Rig::with(stuck, "busy", "load", &linear(&fake))?;
     let watts = sum(&Model::Linear);

@@ -37,7 +37,7 @@ const NODES: u32 = 3;
 /// - `calm`: its nodes change.
 /// - `shaky`: no sensor ever says anything there, and its nodes do not know their region.
 static FLEET: LazyLock<Fleet> = LazyLock::new(|| {
-    let spec = |name| ClusterSpec::new(name).nodes(NODES);
+    let spec = |name| cluster(name).nodes(NODES);
     let fleet = FleetBuilder::new("measured")
         .cluster(spec("quiet"))
         .cluster(spec("busy").wao(Group::Waok8s))
@@ -49,6 +49,11 @@ static FLEET: LazyLock<Fleet> = LazyLock::new(|| {
     set(&fleet).unwrap();
     fleet
 });
+
+/// A cluster whose new nodes take pods, though it has no controllers to take their taint away.
+fn cluster(name: &str) -> ClusterSpec {
+    ClusterSpec::new(name).flag("--disable-admission-plugins=TaintNodesByCondition")
+}
 
 fn set(fleet: &Fleet) -> anyhow::Result<()> {
     for cluster in fleet.clusters() {

@@ -24,8 +24,8 @@ pub(super) struct Rig {
 /// The daemon of a test in `cluster`, which has no other member and reads NodeConfigs in the
 /// namespace `name`.
 pub(super) fn daemon(cluster: &str, name: &str) -> DaemonBuilder<'static> {
-    let namespace = format!("[score]\nnamespace = '{name}'");
-    FLEET.daemon().name(name).own(cluster).members(&[]).watts(cluster, None).config(&namespace)
+    let config = format!("[score]\nnamespace = '{name}'\n[auth]\ncross = ['system:masters']");
+    FLEET.daemon().name(name).own(cluster).members(&[]).watts(cluster, None).config(&config)
 }
 
 /// `spec.predictor` for a model of a fake predictor.
