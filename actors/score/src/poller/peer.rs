@@ -97,7 +97,7 @@ impl Inner {
             }
             answer => answer?,
         };
-        self.tell_region(member, &told.region);
+        self.tell_region(&fleet, &told.region);
         let mut times = self.times.get();
         let sampled_at = times.ours(told.measured_at, date, self.clock.now());
         self.times.set(times);
@@ -130,8 +130,8 @@ impl Inner {
         Ok((told, date))
     }
 
-    fn tell_region(&self, member: &Member, region: &str) {
-        if member.region == region {
+    fn tell_region(&self, fleet: &Fleet, region: &str) {
+        if fleet.regions.get(&self.cluster).is_some_and(|known| known == region) {
             return;
         }
         let told = RegionTold { cluster: self.cluster.clone(), region: region.to_owned() };

@@ -100,6 +100,11 @@ impl Rig {
     fn region(&self) -> String {
         self.fleet.borrow().get("kyoto").unwrap().region.clone()
     }
+
+    /// The region that the member has told.
+    fn told(&self) -> Option<String> {
+        self.fleet.borrow().regions.get(&ClusterName::new("kyoto").unwrap()).cloned()
+    }
 }
 
 const KUBECONFIG: &str = r#"{"apiVersion":"v1","kind":"Config","current-context":"c",
@@ -197,6 +202,15 @@ async fn a_peer_tells_its_score_with_its_age_and_its_region() {
     until(|| rig.region() == "kinki").await;
     // The time stands still: the sample is as old as before, and a little older.
     assert!(rig.sample().await.unwrap().sample.sampled_at <= sample.sampled_at);
+}
+
+#[actix::test]
+async fn a_region_that_is_the_members_name_is_told_as_any_other() {
+    let rig = Rig::new(false).await;
+    rig.answers(&[(TENBIN, "200 OK", list("kyoto", &json!({"score": 123})))]);
+    assert_eq!((rig.region().as_str(), rig.told()), ("kyoto", None));
+    rig.sample().await.unwrap();
+    until(|| rig.told().as_deref() == Some("kyoto")).await;
 }
 
 #[actix::test]

@@ -9,10 +9,12 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tenbin_integration::eventually::{patience, until};
-use tenbin_integration::{Cluster, Daemon, Fleet, FleetBuilder, tools};
+use tenbin_integration::{FleetBuilder, tools};
 use tokio::signal::unix::{SignalKind, signal};
 
-const DEMO_USER: &str = "demo";
+mod running;
+
+use running::{Running, kubeconfigs};
 
 /// A fleet of real control planes on this machine.
 #[derive(Debug, Parser)]
@@ -46,7 +48,7 @@ struct Up {
     /// API servers alone: no controller-manager, no scheduler
     #[arg(long)]
     no_controllers: bool,
-    /// Also start tenbin on the first cluster, with 100, 200, 300… watts
+    /// Also start sensors, a predictor, and a tenbin in each cluster
     #[arg(long)]
     daemon: bool,
     /// Return once it is up
@@ -85,39 +87,23 @@ fn stay(up: &Up, folder: &Path) -> Result<()> {
     drop(std::fs::remove_dir_all(folder));
     std::fs::create_dir_all(folder).context("making the folder")?;
     write(folder, "fleet.pid", &std::process::id().to_string())?;
-    let mut fleet = FleetBuilder::new("demo")
+    let builder = FleetBuilder::new("demo")
         .clusters(up.clusters.clone())
         .controllers(!up.no_controllers)
-        .nodes(up.nodes)
-        .folder(folder)
-        .start()?;
-    let mut daemon = None;
-    if up.daemon {
-        fleet.clusters().iter().try_for_each(let_demo_user_in)?;
-        daemon = Some(fleet.daemon().without_shims().start()?);
-    }
-    let said = kubeconfigs(&fleet, daemon.as_ref(), folder)?;
+        .folder(folder);
+    let start = if up.daemon { Running::measured } else { Running::bare };
+    let mut fleet = start(builder, up.nodes)?;
+    let said = kubeconfigs(&fleet, folder)?;
     write(folder, "ready", &said)?;
     writeln!(std::io::stdout(), "{said}").context("printing")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(until_told(&mut fleet, &mut daemon))?;
-    drop((daemon, fleet));
+    runtime.block_on(until_told(&mut fleet))?;
+    drop(fleet);
     std::fs::remove_file(folder.join("fleet.pid")).context("removing fleet.pid")
 }
 
-/// Lets the user `demo` do everything in this cluster. An administrator's certificate of tokyo
-/// (`system:masters`) would not do: privileged identities stay in own unless `[auth] cross` lists
-/// them, while an ordinary user may do in each cluster what that cluster's RBAC says.
-fn let_demo_user_in(cluster: &Cluster) -> Result<()> {
-    let bind = ["create", "clusterrolebinding", DEMO_USER];
-    let role = ["--clusterrole=cluster-admin", &format!("--user={DEMO_USER}")];
-    let bound = cluster.kubectl()?.ok(bind.iter().chain(&role));
-    bound.with_context(|| format!("letting {DEMO_USER} into {}", cluster.name()))?;
-    Ok(())
-}
-
 /// Heals at each SIGUSR1, returns at SIGINT or SIGTERM.
-async fn until_told(fleet: &mut Fleet, daemon: &mut Option<Daemon>) -> Result<()> {
+async fn until_told(fleet: &mut Running) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut heal = signal(SignalKind::user_defined1())?;
@@ -127,32 +113,7 @@ async fn until_told(fleet: &mut Fleet, daemon: &mut Option<Daemon>) -> Result<()
             _ = terminate.recv() => return Ok(()),
             _ = heal.recv() => fleet.heal()?,
         }
-        if let Some(daemon) = daemon {
-            daemon.heal()?;
-        }
     }
-}
-
-/// Copies the kubeconfigs to `folder` and says where they are.
-fn kubeconfigs(fleet: &Fleet, daemon: Option<&Daemon>, folder: &Path) -> Result<String> {
-    let copy = |name: &str, from: &Path, what: &str| -> Result<String> {
-        let to = folder.join(format!("{name}.kubeconfig"));
-        std::fs::copy(from, &to).with_context(|| format!("copying {}", from.display()))?;
-        Ok(format!("export KUBECONFIG={}   # {what}", to.display()))
-    };
-    let mut said = Vec::new();
-    for cluster in fleet.clusters() {
-        said.push(copy(cluster.name(), &cluster.kubeconfig(), "this cluster alone")?);
-    }
-    if let (Some(daemon), Some(own)) = (daemon, fleet.clusters().first()) {
-        said.push(copy(
-            "tenbin",
-            &daemon.kubeconfig_for(own, DEMO_USER, &[])?,
-            "the whole fleet, by way of tenbin, as the user demo",
-        )?);
-        said.push(format!("# admin pages of tenbin: http://{}", daemon.admin_address()));
-    }
-    Ok(said.join("\n"))
 }
 
 /// Runs this program again without `--detach`, and waits until it is up.
