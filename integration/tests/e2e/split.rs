@@ -248,6 +248,28 @@ fn healthy_reads_and_writes_of_a_split_workload_warn_of_nothing() -> Result<()> 
 }
 
 #[test]
+fn whoever_asks_for_least_watts_is_told_why_stated_watts_do_not_tell_them() -> Result<()> {
+    let space = space("split-marginal")?;
+    let path = space.path("deployments");
+    let client = DAEMON.client()?;
+    let mut body = deployment("web", 10);
+    body["metadata"]["annotations"] = serde_json::json!({"tenbin/strategy": "marginal"});
+    let scale = Some(("application/merge-patch+json", &br#"{"spec":{"replicas":20}}"#[..]));
+    for answer in [
+        client.send_json("POST", &path, &body)?,
+        client.send("PATCH", &format!("{path}/web"), scale)?,
+    ] {
+        let answer = answer.success()?;
+        let warnings = answer.header_all("warning");
+        let why = "not by least added watts: nagoya has no curve: its power is not measured";
+        assert!(warnings.len() == 1 && warnings[0].contains(why), "{warnings:?}");
+    }
+    body["metadata"]["annotations"] = serde_json::json!({"tenbin/strategy": "cheap"});
+    assert_eq!(client.send_json("PUT", &format!("{path}/web"), &body)?.status, 422);
+    Ok(())
+}
+
+#[test]
 fn a_namespace_that_nobody_has_is_not_found_and_not_made() -> Result<()> {
     let path = "/apis/apps/v1/namespaces/split-nowhere/deployments";
     let answer = DAEMON.client()?.send_json("POST", path, &deployment("web", 10))?;

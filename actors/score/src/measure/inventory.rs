@@ -22,8 +22,8 @@ use listing::Listing;
 use pod::Share;
 
 /// A watch that has brought no error for this long lives again, although nothing happens in it:
-/// the pauses between its attempts are shorter.
-const WHOLE_AGAIN: Duration = Duration::from_secs(90);
+/// its attempts and the pauses between them are shorter.
+const WHOLE_AGAIN: Duration = Duration::from_secs(20);
 
 /// What is known of a cluster's stock.
 #[derive(Debug)]
@@ -79,10 +79,15 @@ struct Watched {
 impl Inventory {
     /// Why this has not been kept up for longer than `longest`, if so.
     pub(super) fn outdated(&self, now: Timestamp, longest: Duration) -> Option<&str> {
-        let broken = self.broken.as_ref()?;
-        let at_present = now.duration_since(broken.last).unsigned_abs() <= WHOLE_AGAIN;
+        let broken = self.broken.as_ref().filter(|broken| broken.is_still(now))?;
         let for_long = now.duration_since(broken.since).unsigned_abs() > longest;
-        (at_present && for_long).then_some(broken.reason.as_str())
+        for_long.then_some(broken.reason.as_str())
+    }
+}
+
+impl Broken {
+    fn is_still(&self, now: Timestamp) -> bool {
+        now.duration_since(self.last).unsigned_abs() <= WHOLE_AGAIN
     }
 }
 

@@ -138,7 +138,7 @@ impl CustomMetrics {
             Ok(readings) => readings,
             Err(refusal) => {
                 self.version.set(None);
-                if let Refusal::Silent(_) = refusal {
+                if refusal.is_silence() {
                     return all(nodes, &format!("{CUSTOM} {refusal}"));
                 }
                 // The adapter has no selectors, or one node lacks the metric.
@@ -178,7 +178,7 @@ fn tells<T>(answer: &Result<T, Refusal>) -> bool {
     match answer {
         Ok(_) => true,
         Err(Refusal::Status(status)) => status.as_u16() == 404,
-        Err(Refusal::Silent(_) | Refusal::Unusable(_)) => false,
+        Err(Refusal::Silent(_) | Refusal::Late | Refusal::Unusable(_)) => false,
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) struct Predictor {
     clock: Clock,
     /// Models that refuse batches, and until when this is believed.
     singly: RefCell<HashMap<Model, Duration>>,
-    /// Those that did not answer the last time are asked after the others.
+    /// Those that were silent the last time are asked after the others.
     suspects: RefCell<HashSet<Model>>,
     rows: Cell<u64>,
 }
@@ -71,20 +71,20 @@ impl Predictor {
     ) -> BTreeMap<Model, Predictions> {
         let now = self.clock.elapsed();
         self.singly.borrow_mut().retain(|_, until| *until > now);
-        let mut jobs: Vec<_> = rows.into_iter().collect();
-        jobs.sort_by_key(|(model, _)| self.suspects.borrow().contains(model));
-        let asking = jobs.into_iter().map(|(model, rows)| async move {
+        let asking = self.ordered(rows).into_iter().map(|(model, rows)| async move {
             let predictions = self.model(&model, &rows, secrets, budget).await;
-            if predictions.iter().all(Result::is_err) {
-                self.suspects.borrow_mut().insert(model.clone());
-            } else {
-                self.suspects.borrow_mut().remove(&model);
-            }
             (model, predictions)
         });
         let answers: BTreeMap<_, _> = join_all(asking).await.into_iter().collect();
         self.suspects.borrow_mut().retain(|model| answers.contains_key(model));
         answers
+    }
+
+    /// In the order in which they take their turns.
+    fn ordered(&self, rows: BTreeMap<Model, Vec<Features>>) -> Vec<(Model, Vec<Features>)> {
+        let mut jobs: Vec<_> = rows.into_iter().collect();
+        jobs.sort_by_key(|(model, _)| self.suspects.borrow().contains(model));
+        jobs
     }
 
     async fn model(
@@ -109,6 +109,11 @@ impl Predictor {
             let batches = rows.chunks(BATCH).map(|batch| asked.batch(batch));
             join_all(batches).await.concat()
         };
+        if answers.iter().any(|answer| matches!(answer, Err(Refusal::Silent(_)))) {
+            self.suspects.borrow_mut().insert(model.clone());
+        } else if answers.iter().any(Result::is_ok) {
+            self.suspects.borrow_mut().remove(model);
+        }
         let reason = |refusal| format!("predictor {} {refusal}", shown(url));
         answers.into_iter().map(|answer| answer.map_err(reason)).collect()
     }
@@ -133,8 +138,9 @@ impl Asked<'_> {
         match self.ask(rows).await {
             Ok(answers) => answers,
             // A predictor that is silent to many rows is silent to one.
-            Err(refusal @ Refusal::Silent(_)) => vec![Err(refusal); rows.len()],
-            Err(refusal) if rows.len() == 1 => vec![Err(refusal)],
+            Err(refusal) if refusal.is_silence() || rows.len() == 1 => {
+                vec![Err(refusal); rows.len()]
+            }
             Err(_) => {
                 let answers = self.singly(rows).await;
                 if answers.iter().any(Result::is_ok) {
@@ -150,8 +156,11 @@ impl Asked<'_> {
     async fn singly(&self, rows: &[Features]) -> Answers {
         let (first, rest) = rows.split_at(rows.len().min(1));
         let mut answers = self.each(first).await;
-        if let Some(Err(refusal @ Refusal::Silent(_))) = answers.first() {
-            return vec![Err(refusal.clone()); rows.len()];
+        match answers.first() {
+            Some(Err(refusal)) if refusal.is_silence() => {
+                return vec![Err(refusal.clone()); rows.len()];
+            }
+            _ => {}
         }
         let (some, others) = rest.split_at(rest.len().min(PLACES));
         answers.extend(self.each(some).await);

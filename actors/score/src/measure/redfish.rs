@@ -28,7 +28,7 @@ pub(super) struct Provided {
 pub(super) struct Redfish {
     clock: Clock,
     known: RefCell<HashMap<Term, (Provided, Duration)>>,
-    /// Those that did not tell the last time are asked after the others.
+    /// Those that were silent the last time are asked after the others.
     suspects: RefCell<HashSet<Term>>,
 }
 
@@ -94,7 +94,9 @@ impl Redfish {
                 Ok(answer)
             }
             Err(refusal) => {
-                self.suspects.borrow_mut().insert(provider.clone());
+                if let Refusal::Silent(_) = refusal {
+                    self.suspects.borrow_mut().insert(provider.clone());
+                }
                 Err(format!("endpoint provider {} {refusal}", shown(&provider.endpoint)))
             }
         }

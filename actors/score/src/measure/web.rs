@@ -24,7 +24,9 @@ pub(super) const PLACES: usize = 32;
 const REQUEST_LIMIT: Duration = Duration::from_secs(3);
 /// The longest answer of a predictor or BMC.
 const ANSWER_LIMIT: usize = 1024 * 1024;
-const KEEP_ALIVE: Duration = Duration::from_mins(1);
+/// Shorter than the 5 s of uvicorn: a connection that the server is about to close would fail a
+/// round.
+const KEEP_ALIVE: Duration = Duration::from_secs(4);
 const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(10);
 /// The longest text of a foreign error that is shown.
 const SHOWN: usize = 100;
@@ -40,9 +42,12 @@ pub(super) struct Web {
 /// Why a request brought nothing; it continues a sentence that names who was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
-    /// No answer: asking again at once gains nothing.
+    /// No answer came.
     #[error("does not answer: {0}")]
     Silent(String),
+    /// Others took all the time.
+    #[error("was not asked: no time was left")]
+    Late,
     /// An answer, but not of success.
     #[error("answers {0}")]
     Status(StatusCode),
@@ -61,6 +66,18 @@ pub enum PredictorTlsError {
     NoCertificate { path: PathBuf },
     #[error("{path} holds a certificate that cannot be an authority")]
     Unusable { path: PathBuf, source: rustls::Error },
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// Whether asking for less gains nothing.
+    pub(super) fn is_silence(&self) -> bool {
+        match self {
+            Self::Silent(_) | Self::Late => true,
+            Self::Status(_) | Self::Unusable(_) => false,
+        }
+    }
 }
 
 // === impl Web ===
@@ -108,9 +125,8 @@ impl Web {
         body: Option<Bytes>,
         budget: &Budget,
     ) -> Result<Bytes, Refusal> {
-        let late = || Refusal::Silent("no time was left to ask it".to_owned());
         let place = budget.limit(Duration::MAX, self.places.acquire()).await;
-        let _place = place.and_then(Result::ok).ok_or_else(late)?;
+        let _place = place.and_then(Result::ok).ok_or(Refusal::Late)?;
         self.requests.set(self.requests.get() + 1);
         let patience = budget.left().min(REQUEST_LIMIT);
         let exchange = async {

@@ -11,6 +11,7 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use kube::core::DynamicObject;
+use kube::runtime::utils::Backoff;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::json;
 use tenbin_kernel::{Clock, Drain, Lifeline, Observe};
@@ -27,6 +28,8 @@ const DEBOUNCE: Duration = Duration::from_millis(100);
 /// When credentials that could not be used are tried again.
 const RETRY: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long a watch lasts at most, and 5 s more in which a silent connection is noticed.
 const WATCH_SECONDS: u32 = 60;
 
@@ -56,6 +59,11 @@ pub struct Stocktaker {
     events: u64,
     _lifeline: Lifeline,
 }
+
+/// The pauses of a watch while it fails. kube's own grow to a minute, in which a server that is
+/// back is not noticed.
+#[derive(Default)]
+struct Pauses(u32);
 
 /// What one of the watches says.
 enum Seen {
@@ -131,9 +139,10 @@ impl Stocktaker {
     }
 
     fn tell_broken(&mut self) {
-        let cluster = &self.parts.cluster;
+        let (cluster, now) = (&self.parts.cluster, self.parts.clock.now());
+        let broken = self.watched.broken().filter(|broken| broken.is_still(now));
         // A connection that ended once is followed by another, and by no event in a quiet cluster.
-        match self.watched.broken().filter(|broken| broken.since < broken.last) {
+        match broken.filter(|broken| broken.since < broken.last) {
             Some(broken) if !self.broken => {
                 warn!(%cluster, reason = broken.reason, "watch is broken");
                 self.broken = true;
@@ -172,8 +181,26 @@ where
     watcher(api, config)
         // The begin of a list is no success: it would end the growth of the pauses.
         .filter(|event| std::future::ready(!matches!(event, Ok(watcher::Event::Init))))
-        .default_backoff()
+        .backoff(Pauses::default())
         .boxed()
+}
+
+// === impl Pauses ===
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let pause = FIRST_PAUSE.saturating_mul(1 << self.0.min(16)).min(LONGEST_PAUSE);
+        self.0 = self.0.saturating_add(1);
+        Some(pause)
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {
+        self.0 = 0;
+    }
 }
 
 impl Actor for Stocktaker {
@@ -211,7 +238,8 @@ impl Handler<Observe> for Stocktaker {
     type Result = MessageResult<Observe>;
 
     fn handle(&mut self, _: Observe, _context: &mut Context<Self>) -> Self::Result {
-        let broken = self.watched.broken();
+        let now = self.parts.clock.now();
+        let broken = self.watched.broken().filter(|broken| broken.is_still(now));
         MessageResult(json!({
             "cluster": self.parts.cluster,
             "nodes": self.watched.nodes.listed().map(BTreeMap::len),

@@ -285,12 +285,12 @@ fn a_list_that_breaks_off_leaves_nothing_and_what_was_known_stays() {
 
 #[test]
 fn a_stock_is_outdated_while_a_watch_keeps_failing_for_too_long() {
-    let broken = Broken { since: at(100), last: at(200), reason: "gone".to_owned() };
+    let broken = Broken { since: at(100), last: at(210), reason: "gone".to_owned() };
     let inventory = Inventory { broken: Some(broken), ..Inventory::default() };
     let outdated = |now| inventory.outdated(at(now), Duration::from_mins(2));
-    assert_eq!(outdated(210), None);
-    assert_eq!(outdated(225), Some("gone"));
+    assert_eq!(outdated(220), None);
+    assert_eq!(outdated(221), Some("gone"));
     // Nothing has failed since: the watch lives, and nothing happens in it.
-    assert_eq!(outdated(291), None);
+    assert_eq!(outdated(231), None);
     assert_eq!(Inventory::default().outdated(at(1000), Duration::ZERO), None);
 }

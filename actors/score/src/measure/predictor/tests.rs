@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use tenbin_kernel::ManualClock;
 
 use super::*;
-use crate::measure::tests::{Reply, Served, output, predicted, serve, watts};
-use crate::measure::web::predictor_tls;
+use crate::measure::tests::{Reply, Served, output, predicted, serve, serve_tls, watts};
+use crate::measure::web::{PredictorTlsError, predictor_tls};
+use crate::tests::until;
 
 const WITHIN: Duration = Duration::from_secs(10);
 
@@ -147,7 +148,6 @@ async fn a_broken_predictor_is_not_asked_for_every_row_and_the_reason_is_short()
     for (answer, reason) in [
         (Reply::Status(500), "answers 500 Internal Server Error"),
         (Reply::Text("Traceback: secret".into()), "answers no JSON"),
-        (Reply::Text("x".repeat(10_000_000)), "answers more than 1048576 bytes"),
         (Reply::Json(json!({"error": "secret"})), "answers no output"),
         (Reply::Json(output(&json!([]))), "answers 0 values for 1 rows"),
         (Reply::Status(302), "answers 302 Found"),
@@ -166,6 +166,14 @@ async fn a_broken_predictor_is_not_asked_for_every_row_and_the_reason_is_short()
 }
 
 #[actix::test]
+async fn an_answer_without_end_is_cut_off() {
+    let fixture = Fixture::new(|_| Reply::Text("x".repeat(10_000_000)));
+    let reason = fixture.predict(loads(1)).await.remove(0).unwrap_err();
+    assert!(reason.ends_with("answers more than 1048576 bytes"), "{reason}");
+    assert_eq!(fixture.requests(), 1);
+}
+
+#[actix::test]
 async fn a_predictor_that_hangs_costs_its_limit_once_and_the_other_nothing() {
     let fixture = Fixture::new(|_| Reply::Never);
     let good = serve(predicted);
@@ -177,9 +185,7 @@ async fn a_predictor_that_hangs_costs_its_limit_once_and_the_other_nothing() {
     let patience = async {
         // Until one is silent and the other has been read; then the time passes at once.
         let asked = || fixture.predictor.web().requests() == 2;
-        while !asked() || fixture.hand.sleepers() > 1 {
-            tokio::task::yield_now().await;
-        }
+        until(|| asked() && fixture.hand.sleepers() == 1).await;
         fixture.hand.advance(Duration::from_secs(3));
     };
     let (answers, ()) = tokio::join!(predicting, patience);
@@ -242,4 +248,51 @@ fn answers_are_read_flat_and_nested_and_counted() {
     {
         assert!(matches!(read(text.as_bytes(), 1), Err(Refusal::Unusable(_))), "{text}");
     }
+}
+
+#[actix::test]
+async fn a_model_that_was_silent_is_asked_after_those_that_had_no_turn() {
+    let fixture = Fixture::new(predicted);
+    // Nobody listens at port 1; the model comes first by its name.
+    let silent = Model::Inference { url: "http://127.0.0.1:1/infer".to_owned(), secret: None };
+    let rows: BTreeMap<_, _> =
+        [silent.clone(), fixture.model.clone()].map(|it| (it, loads(2))).into();
+    let order = || {
+        let ordered = fixture.predictor.ordered(rows.clone());
+        ordered.into_iter().map(|(model, _)| model).collect::<Vec<_>>()
+    };
+    let predict = async |within| {
+        let budget = Budget::new(&fixture.clock, within);
+        fixture.predictor.predict(rows.clone(), &Secrets::new(), &budget).await
+    };
+    let answers = predict(Duration::ZERO).await;
+    let reason = answers[&fixture.model][0].as_ref().unwrap_err();
+    assert!(reason.ends_with("was not asked: no time was left"), "{reason}");
+    assert_eq!(order(), [silent.clone(), fixture.model.clone()]);
+
+    all_predicted(&predict(WITHIN).await[&fixture.model]);
+    assert_eq!(order(), [fixture.model.clone(), silent]);
+}
+
+#[actix::test]
+async fn a_predictor_behind_https_is_believed_by_the_configured_authority_only() {
+    let (url, ca) = serve_tls(predicted);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.crt");
+    assert!(matches!(predictor_tls(Some(&path)), Err(PredictorTlsError::ReadFile { .. })));
+    std::fs::write(&path, "").unwrap();
+    assert!(matches!(predictor_tls(Some(&path)), Err(PredictorTlsError::NoCertificate { .. })));
+    std::fs::write(&path, ca).unwrap();
+    let model = Model::Inference { url, secret: None };
+    let ask = async |ca: Option<&std::path::Path>| {
+        let clock = Clock::system();
+        let web = Web::outward(predictor_tls(ca).unwrap());
+        let predictor = Predictor::new(web, clock.clone());
+        let budget = Budget::new(&clock, WITHIN);
+        let rows = [(model.clone(), loads(1))].into();
+        predictor.predict(rows, &Secrets::new(), &budget).await.remove(&model).unwrap()
+    };
+    all_predicted(&ask(Some(&path)).await);
+    let reason = ask(None).await.remove(0).unwrap_err();
+    assert!(reason.contains("does not answer") && reason.contains("certificate"), "{reason}");
 }

@@ -13,6 +13,7 @@ use crate::measure::inventory::Term;
 use crate::measure::predictor::FAKE_WATTS;
 use crate::measure::{Inventory, Stock};
 use crate::poller::{PollError, Source as _};
+use crate::tests::until;
 
 #[actix::test]
 async fn the_watts_of_all_nodes_are_had_in_a_few_requests_and_their_sum_is_the_score() {
@@ -158,9 +159,7 @@ async fn a_stock_that_is_not_known_is_waited_for_and_then_told_as_the_reason() {
     let world = World::new(2, |_| None).await;
     let waiting = world.sample();
     let pass = async {
-        while world.hand.sleepers() == 0 {
-            tokio::task::yield_now().await;
-        }
+        until(|| world.hand.sleepers() > 0).await;
         world.hand.advance(Duration::from_secs(3));
     };
     let (result, ()) = tokio::join!(waiting, pass);
@@ -168,9 +167,7 @@ async fn a_stock_that_is_not_known_is_waited_for_and_then_told_as_the_reason() {
 
     let waiting = world.sample();
     let publish = async {
-        while world.hand.sleepers() == 0 {
-            tokio::task::yield_now().await;
-        }
+        until(|| world.hand.sleepers() > 0).await;
         world.publish_plain(2);
     };
     let (result, ()) = tokio::join!(waiting, publish);
@@ -227,9 +224,7 @@ async fn an_adapter_that_hangs_costs_its_own_nodes_only() {
     world.publish(vec![fake, node("n1", &world.predictor)]);
     let pass = async {
         // CPU is read; the adapter is being waited for.
-        while world.count("api_requests") < 2 || world.hand.sleepers() > 1 {
-            tokio::task::yield_now().await;
-        }
+        until(|| world.count("api_requests") == 2 && world.hand.sleepers() == 1).await;
         world.hand.advance(Duration::from_secs(3));
     };
     let (measured, ()) = tokio::join!(world.sample(), pass);

@@ -161,6 +161,8 @@ async fn serve(folder: &Path, pages: Pages) -> SocketAddr {
                     let head = String::from_utf8_lossy(&head[..length]);
                     let path = head.split(' ').nth(1).unwrap_or_default();
                     stream.write_all(&answer(path, &pages.load())).await?;
+                    // TLS keeps back what the socket did not take.
+                    stream.flush().await?;
                 }
                 Ok::<_, std::io::Error>(())
             });
