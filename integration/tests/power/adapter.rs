@@ -1,10 +1,10 @@
 //! Sensors and their adapter: dead, standing still, silent.
 
 use anyhow::Result;
-use tenbin_integration::{FaultyPredictor, Model, Signal};
+use tenbin_integration::{Condition, FaultyPredictor, Model, Signal, eventually};
 
-use super::condition;
 use super::rig::{Rig, daemon, linear, sum};
+use super::{NODES, condition};
 
 /// One test, as they are all of the one adapter.
 #[test]
@@ -31,5 +31,18 @@ fn the_score_never_gets_better_by_what_sensors_do_not_say() -> Result<()> {
 
     let stop = || sensors.process().signal(Signal::STOP);
     let go_on = || sensors.process().signal(Signal::CONT);
-    rig.survives(watts, &all, "no inlet_temp: custom.metrics.k8s.io", stop, go_on)
+    let gone = "no inlet_temp: custom.metrics.k8s.io";
+    rig.survives(watts, &all, gone, stop, go_on)?;
+
+    let kill = || sensors.process().signal(Signal::KILL);
+    let start = || {
+        // It ends with this program: other tests need it as well.
+        std::mem::forget(sensors.start_again()?);
+        for n in 0..NODES {
+            let Condition { inlet, pressure, .. } = condition(n);
+            eventually!(sensors.set(&rig.node(n), inlet, pressure));
+        }
+        Ok(())
+    };
+    rig.survives(watts, &all, gone, kill, start)
 }

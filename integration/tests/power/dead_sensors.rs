@@ -37,7 +37,6 @@ fn a_cluster_of_which_nothing_was_ever_known_is_unknown_and_work_is_placed() -> 
         })
     };
     let row = eventually!(rig.row(), is_told);
-    println!("{}", row["failure"]);
     assert!(row["watts"].is_null() && row["age_seconds"].is_null(), "{row:#}");
     assert_eq!(row["provenance"], "unknown", "{row:#}");
     let polls = rig.polls()?;

@@ -16,7 +16,7 @@ fn the_score_is_the_sum_by_hand_of_every_model() -> Result<()> {
         let predictor = wao::power_consumption(&wao::v2(&endpoint));
         let rig = Rig::start("quiet", &format!("sum-of-{name}"), &predictor)?;
         let row = rig.reaches(sum(&model));
-        println!("{name}: {} W, by hand {} W", row["watts"], sum(&model));
+        eprintln!("{name}: {} W, by hand {} W", row["watts"], sum(&model));
         assert_eq!(row["own"], true, "{row:#}");
         for n in 0..NODES {
             let node = row["nodes"]

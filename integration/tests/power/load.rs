@@ -1,10 +1,9 @@
 //! CPU: a load that changes, a kubelet that stands still, metrics-server gone.
 
 use anyhow::Result;
-use serde_json::Value;
-use tenbin_integration::{Condition, FaultyPredictor, Model, Signal, Usage, eventually};
+use tenbin_integration::{FaultyPredictor, Model, Signal, Usage};
 
-use super::rig::{Rig, daemon, is_close, is_whole, linear, sum};
+use super::rig::{Rig, daemon, linear, sum};
 use super::{FLEET, NODES, condition};
 
 fn use_cpu(n: u32, percent: f64, change: impl Fn(Usage) -> Usage) -> Result<()> {
@@ -34,21 +33,16 @@ fn the_score_follows_the_load_and_never_gets_better_by_what_is_not_known_of_it()
     let break_it = || use_cpu(1, 0.0, Usage::broken);
     rig.survives(more, &[1], "metrics.k8s.io does not name the node", break_it, thaw)?;
 
-    let server = rig.cluster.metrics()?.server().process();
+    let server = rig.cluster.metrics()?.server();
     let all: Vec<u32> = (0..NODES).collect();
-    let stop = || server.signal(Signal::STOP);
-    let go_on = || server.signal(Signal::CONT);
-    rig.survives(more, &all, "no cpu: metrics.k8s.io", stop, go_on)?;
+    let kill = || server.process().signal(Signal::KILL);
+    let start = || {
+        // It ends with this program: other tests need it as well.
+        std::mem::forget(server.start_again()?);
+        Ok(())
+    };
+    rig.survives(more, &all, "no cpu: metrics.k8s.io", kill, start)?;
     use_cpu(1, condition(1).cpu, |usage| usage)?;
     rig.reaches(watts);
-
-    server.signal(Signal::KILL)?;
-    let row = eventually!(rig.row(), |row: &Value| {
-        row["missing"].as_array().is_some_and(|missing| missing.len() == NODES as usize)
-    });
-    println!("metrics-server killed: {}", row["missing"][0]["reason"]);
-    assert!(is_close(&row, watts), "{row:#}");
-    let Condition { cpu, .. } = condition(0);
-    assert!(!is_whole(&row) && cpu > 0.0);
     Ok(())
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tenbin_integration::power::wao;
 use tenbin_integration::{Behaviour, FaultyPredictor, Model, eventually};
 
-use super::rig::{Rig, daemon, is_close, is_whole, linear, node_config, path, sum};
+use super::rig::{Rig, at_once, daemon, is_close, is_whole, linear, node_config, path, sum};
 use super::{FLEET, NODES};
 
 /// Breaks the predictor of node 0 alone, and then that of all nodes.
@@ -41,38 +41,17 @@ fn a_predictor(name: &str, behaviour: Behaviour, reason: &str) -> Result<()> {
 }
 
 #[test]
-fn a_predictor_that_answers_500_makes_nothing_better() -> Result<()> {
-    a_predictor("answers-500", Behaviour::Status(500), "answers 500")
-}
-
-#[test]
-fn a_predictor_that_hangs_makes_nothing_better_and_holds_nobody_up() -> Result<()> {
-    a_predictor("hangs", Behaviour::Hang, "does not answer: silent for 0.")
-}
-
-#[test]
-fn a_predictor_that_says_nan_makes_nothing_better() -> Result<()> {
-    a_predictor("says-nan", Behaviour::NotANumber, "answers no JSON")
-}
-
-#[test]
-fn a_predictor_that_says_less_than_nothing_makes_nothing_better() -> Result<()> {
-    a_predictor("says-negative", Behaviour::Negative, "predicts -100 W")
-}
-
-#[test]
-fn a_predictor_that_says_10_megabytes_makes_nothing_better() -> Result<()> {
-    a_predictor("says-much", Behaviour::Huge, "answers more than 1048576 bytes")
-}
-
-#[test]
-fn a_predictor_that_says_text_makes_nothing_better() -> Result<()> {
-    a_predictor("says-text", Behaviour::Text, "answers no JSON")
-}
-
-#[test]
-fn a_predictor_that_says_too_little_makes_nothing_better() -> Result<()> {
-    a_predictor("says-little", Behaviour::TooFew, "answers 0 values for 1 rows")
+fn a_predictor_that_answers_nonsense_or_not_at_all_makes_nothing_better() -> Result<()> {
+    let cases = [
+        ("answers-500", Behaviour::Status(500), "answers 500"),
+        ("hangs", Behaviour::Hang, "does not answer: silent for 0."),
+        ("says-nan", Behaviour::NotANumber, "answers no JSON"),
+        ("says-negative", Behaviour::Negative, "predicts -100 W"),
+        ("says-much", Behaviour::Huge, "answers more than 1048576 bytes"),
+        ("says-text", Behaviour::Text, "answers no JSON"),
+        ("says-too-little", Behaviour::TooFew, "answers 0 values for 1 rows"),
+    ];
+    at_once(cases, |(name, behaviour, reason)| a_predictor(name, behaviour, reason))
 }
 
 #[test]

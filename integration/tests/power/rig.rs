@@ -1,8 +1,9 @@
 //! A daemon that measures one cluster by NodeConfigs of its own, and what every fault is held to.
 
 use std::cell::Cell;
+use std::fmt::Debug;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::{Value, json};
 use tenbin_integration::power::wao::{self, Group};
 use tenbin_integration::{Cluster, Daemon, DaemonBuilder, FaultyPredictor, Model, eventually};
@@ -120,7 +121,7 @@ impl Rig {
         fault()?;
         let row = eventually!(look(), told);
         let polls = self.polls()?;
-        eventually!(look().and_then(|_| self.polls()), |now: &u64| *now >= polls + 3);
+        eventually!(look().and_then(|_| self.polls()), |now: &u64| *now >= polls + 2);
         let row = look().context(row.to_string())?;
         ensure!(told(&row), "the reason is gone: {row:#}");
         let missing = row["missing"].as_array().map_or(0, Vec::len);
@@ -190,4 +191,20 @@ pub(super) fn told_of(row: &Value, node: &str, reason: &str) -> bool {
     let mut missing = row["missing"].as_array().into_iter().flatten();
     missing
         .any(|it| it["node"] == node && it["reason"].as_str().is_some_and(|it| it.contains(reason)))
+}
+
+/// Holds one test to several cases, each in a thread: they mostly wait.
+pub(super) fn at_once<C: Copy + Debug + Send>(
+    cases: impl IntoIterator<Item = C>,
+    test: impl Fn(C) -> Result<()> + Sync,
+) -> Result<()> {
+    let test = &test;
+    std::thread::scope(|scope| {
+        let begin = |case| (case, scope.spawn(move || test(case)));
+        let running: Vec<_> = cases.into_iter().map(begin).collect();
+        running.into_iter().try_for_each(|(case, thread)| {
+            let ended = thread.join().map_err(|_| anyhow!("a panic, see above"));
+            ended.and_then(|it| it).with_context(|| format!("{case:?}"))
+        })
+    })
 }
