@@ -6,7 +6,7 @@ use super::aggregated::{self, Identity};
 use crate::cluster::Cluster;
 use crate::kubelet::Kubelet;
 use crate::ports::Port;
-use crate::process::Process;
+use crate::process::{Process, Spec};
 
 const IDENTITY: Identity = Identity {
     program: "metrics-server",
@@ -19,6 +19,7 @@ const IDENTITY: Identity = Identity {
 /// A running metrics-server of one cluster.
 #[derive(Debug)]
 pub struct MetricsServer {
+    spec: Spec,
     process: Process,
     _port: Port,
 }
@@ -28,20 +29,25 @@ impl MetricsServer {
     /// it has values of those that it saw in two scrapes, 10 s after it started at the earliest.
     pub fn start(cluster: &Cluster, kubelet: &Kubelet) -> Result<Self> {
         let port = Port::reserve()?;
-        let mut process = aggregated::spec(IDENTITY, cluster, &port)?
+        let spec = aggregated::spec(IDENTITY, cluster, &port)?
             .path("--kubeconfig", &cluster.kubeconfig())
             .args(["--metric-resolution=10s", "--kubelet-request-timeout=9s"])
             .args(["--kubelet-use-node-status-port"])
             .args(["--kubelet-preferred-address-types=InternalIP"])
-            .path("--kubelet-certificate-authority", kubelet.ca())
-            .start(&aggregated::log(IDENTITY, cluster.folder()))?;
+            .path("--kubelet-certificate-authority", kubelet.ca());
+        let mut process = spec.start(&aggregated::log(IDENTITY, cluster.folder()))?;
         aggregated::wait(&mut process, cluster, &port)?;
         aggregated::register(IDENTITY, cluster, &port)?;
-        Ok(Self { process, _port: port })
+        Ok(Self { spec, process, _port: port })
     }
 
     /// Its process, to look at and signal.
     pub fn process(&self) -> &Process {
         &self.process
+    }
+
+    /// Starts it again where it was, after its end. It lives as long as what this returns.
+    pub fn start_again(&self) -> Result<Process> {
+        self.spec.start(self.process.log())
     }
 }

@@ -7,7 +7,7 @@ use super::aggregated::{self, Identity};
 use crate::cluster::Cluster;
 use crate::http::Client;
 use crate::ports::Port;
-use crate::process::Process;
+use crate::process::{Process, Spec};
 
 const IDENTITY: Identity = Identity {
     program: "custom-metrics",
@@ -20,6 +20,7 @@ const IDENTITY: Identity = Identity {
 /// The running adapter of one cluster; `integration/metrics/custom-metrics` says what it can do.
 #[derive(Debug)]
 pub struct Sensors {
+    spec: Spec,
     process: Process,
     _port: Port,
     write: Port,
@@ -29,14 +30,14 @@ impl Sensors {
     /// Starts it and waits until the cluster serves `custom.metrics.k8s.io`.
     pub fn start(cluster: &Cluster) -> Result<Self> {
         let (port, write) = (Port::reserve()?, Port::reserve()?);
-        let mut process = aggregated::spec(IDENTITY, cluster, &port)?
+        let spec = aggregated::spec(IDENTITY, cluster, &port)?
             .path("--lister-kubeconfig", &cluster.kubeconfig())
             .args(["--client-qps=500", "--client-burst=1000"])
-            .arg(format!("--write-address={}", write.address()))
-            .start(&aggregated::log(IDENTITY, cluster.folder()))?;
+            .arg(format!("--write-address={}", write.address()));
+        let mut process = spec.start(&aggregated::log(IDENTITY, cluster.folder()))?;
         aggregated::wait(&mut process, cluster, &port)?;
         aggregated::register(IDENTITY, cluster, &port)?;
-        Ok(Self { process, _port: port, write })
+        Ok(Self { spec, process, _port: port, write })
     }
 
     /// A node's inlet temperature in °C and differential pressure in Pa.
@@ -70,6 +71,11 @@ impl Sensors {
     /// Its process, to look at and signal.
     pub fn process(&self) -> &Process {
         &self.process
+    }
+
+    /// Starts it again where it was, after its end. It lives as long as what this returns.
+    pub fn start_again(&self) -> Result<Process> {
+        self.spec.start(self.process.log())
     }
 
     fn order(&self, method: &str, path: &str) -> Result<()> {

@@ -55,12 +55,13 @@ pub fn v2(endpoint: &str) -> Value {
     term("V2InferenceProtocol", endpoint)
 }
 
-/// `spec` of a `NodeConfig` with this `predictor`; the sensors are nobody's business here, since
-/// their values are written to the adapter.
+/// `spec` of a `NodeConfig` with this `predictor`. Whoever asks the sensors is nobody's business
+/// here, since their values are written to the adapter; but they are no fakes, which would need no
+/// adapter.
 pub fn spec(node: &str, predictor: &Value) -> Value {
     json!({"nodeName": node, "predictor": predictor,
-           "metricsCollector": {"inletTemp": term("Fake", "http://fake"),
-                                "deltaP": term("Fake", "http://fake")}})
+           "metricsCollector": {"inletTemp": term("Redfish", "http://bmc"),
+                                "deltaP": term("DifferentialPressureAPI", "http://pressure")}})
 }
 
 /// `spec.predictor` with `powerConsumption` alone.

@@ -77,7 +77,7 @@ impl Spec {
     }
 
     /// Starts it with stdout and stderr appended to `log`, and its id in `log` with `.pid`.
-    pub fn start(self, log: &Path) -> Result<Process> {
+    pub fn start(&self, log: &Path) -> Result<Process> {
         let name = self.name.clone();
         let context = || format!("starting {name} ({})", self.program.display());
         if let Some(parent) = log.parent() {
