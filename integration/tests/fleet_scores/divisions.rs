@@ -6,7 +6,7 @@ use tenbin_integration::{Daemon, Response, Space, deployment, eventually};
 
 use super::NAMES;
 use super::measured::POWER;
-use super::optimum::{inverse, marginal};
+use super::optimum::{inverse, marginal, marginal_after};
 
 /// A Deployment whose pods ask for this much CPU, with annotations.
 fn asking(name: &str, replicas: usize, cpu_milli: u32, annotations: &Value) -> Value {
@@ -95,7 +95,7 @@ fn no_cluster_gets_more_than_its_nodes_have_room_for() -> Result<()> {
 }
 
 #[test]
-fn a_scale_is_divided_at_the_optimum_too() -> Result<()> {
+fn a_scale_puts_what_is_new_at_the_optimum() -> Result<()> {
     let space = Space::new(POWER.fleet(), "scale")?;
     let daemon = POWER.daemon("osaka")?;
     create(daemon, &space, &asking("web", 6, 3200, &json!({})))?;
@@ -103,7 +103,8 @@ fn a_scale_is_divided_at_the_optimum_too() -> Result<()> {
     let scale = json!({"spec": {"replicas": 12}}).to_string();
     let body = Some(("application/merge-patch+json", scale.as_bytes()));
     daemon.client()?.send("PATCH", &path, body)?.success()?;
-    let wanted = marginal(12, 3200, 2)?;
+    let wanted = marginal_after(marginal(6, 3200, 2)?, 12, 3200, 2)?;
+    assert_ne!(wanted, marginal(12, 3200, 2)?, "those that run would have moved");
     eventually!(shares(&space, "web"), |shares| *shares == wanted);
     Ok(())
 }

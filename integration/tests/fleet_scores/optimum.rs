@@ -51,13 +51,23 @@ fn least(nodes: &[Vec<f64>], pods: usize) -> f64 {
 /// The division of least added watts among those that use at least `spread` clusters. An error
 /// unless it is better by half a watt than any other: measuring is not exact.
 pub(crate) fn marginal(total: usize, cpu_milli: u32, spread: usize) -> Result<[u64; 3]> {
+    marginal_after([0; 3], total, cpu_milli, spread)
+}
+
+/// [`marginal`] of a workload of which so many replicas run, and are in the load already.
+pub(crate) fn marginal_after(
+    running: [u64; 3],
+    total: usize,
+    cpu_milli: u32,
+    spread: usize,
+) -> Result<[u64; 3]> {
     let curves = (0..3).map(|place| curve(place, cpu_milli)).collect::<Result<Vec<_>>>()?;
     let mut all = Vec::new();
     for one in 0..=total {
         for two in 0..=total - one {
             let shares = [one, two, total - one - two];
-            let added: Option<f64> =
-                shares.iter().zip(&curves).map(|(share, curve)| curve.get(*share)).sum();
+            let more = |place: usize| shares[place].saturating_sub(running[place] as usize);
+            let added: Option<f64> = (0..3).map(|place| curves[place].get(more(place))).sum();
             let used = shares.iter().filter(|share| **share > 0).count();
             all.extend(added.filter(|_| used >= spread).map(|added| (added, shares)));
         }
