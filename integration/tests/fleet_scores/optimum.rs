@@ -66,7 +66,8 @@ pub(crate) fn marginal_after(
     for one in 0..=total {
         for two in 0..=total - one {
             let shares = [one, two, total - one - two];
-            let more = |place: usize| shares[place].saturating_sub(running[place] as usize);
+            let run = |place: usize| usize::try_from(running[place]).unwrap_or(usize::MAX);
+            let more = |place: usize| shares[place].saturating_sub(run(place));
             let added: Option<f64> = (0..3).map(|place| curves[place].get(more(place))).sum();
             let used = shares.iter().filter(|share| **share > 0).count();
             all.extend(added.filter(|_| used >= spread).map(|added| (added, shares)));
