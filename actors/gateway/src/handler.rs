@@ -19,7 +19,7 @@ use crate::audit::Audit;
 use crate::respond::Answered;
 use crate::router::RouteTable;
 use crate::worker::Worker;
-use crate::{authenticate, find, lists, pass, read_one, respond, write};
+use crate::{authenticate, find, lists, pass, read_one, respond, watch, write};
 
 /// Answers one request; never fails, since each failure is an answer.
 pub(crate) async fn handle(
@@ -81,8 +81,9 @@ async fn dispatch(asked: Asked, route: Route) -> Answered {
         Route::MergeList { collection, class } => lists::list(asked, &collection, class).await,
         Route::ReadOne { object, class } => read_one::read(&asked, &object, class).await,
         Route::ReadScale { object } => read_one::scale(&asked, &object).await,
-        Route::WatchOwn { .. } => pass::watch_own(&asked).await,
-        Route::WatchMember { object } => find::watch(&asked, &object).await,
+        Route::MergeWatch { collection, name, class } => {
+            watch::watch(asked, collection, name, class).await
+        }
         Route::FindThenPass { object } => found(&asked, &object).await,
         Route::SplitWrite(split) => write::split(asked, split).await,
         Route::ReplicateWrite(replicate) => write::replicate(asked, replicate).await,

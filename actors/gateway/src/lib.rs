@@ -12,6 +12,7 @@
 //! | `asked` | what is known of a request once it is authenticated |
 //! | `pass`, `find` | one member's answer, passed through |
 //! | `lists`, `pump` | the members' lists, merged while they arrive |
+//! | `watch` | the members' watches, merged while they arrive |
 //! | `read_one` | one object, folded where it is managed |
 //! | `write` | users' writes, handed to the writes crate |
 //! | `respond` | answers that tenbin makes itself |
@@ -34,5 +35,6 @@ mod respond;
 pub mod router;
 pub mod tls;
 mod tokens;
+mod watch;
 pub mod worker;
 mod write;

@@ -236,7 +236,7 @@ async fn ask(
 }
 
 /// A member's refusal, named.
-async fn refusal(reason: Reason, answer: Answer) -> Status {
+pub(crate) async fn refusal(reason: Reason, answer: Answer) -> Status {
     let member = answer.member.clone();
     let body = answer.whole(REFUSAL_LIMIT).await.unwrap_or_default();
     let message = respond::message(&body);
@@ -244,7 +244,7 @@ async fn refusal(reason: Reason, answer: Answer) -> Status {
 }
 
 /// The answer where no member lists: what own says, if it says anything; 403 before 404.
-fn nobody(verdicts: &[Status]) -> Status {
+pub(crate) fn nobody(verdicts: &[Status]) -> Status {
     let dead = |status: &&Status| status.code == 503;
     let worst = verdicts.iter().find(dead).or_else(|| verdicts.iter().find(|it| it.code == 403));
     worst.or_else(|| verdicts.first()).cloned().unwrap_or_else(|| {
