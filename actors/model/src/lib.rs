@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`ids`] | what a member may be called |
 //! | [`config`] | what an operator may write in `config.toml` |
+//! | [`discovery`] | what the members serve, as one API server would say it |
 //! | [`identity`] | who a caller is in each member |
 //! | [`request`] | what a request asks for, and where it goes |
 //! | [`list`] | how the members' lists become one, byte by byte |
@@ -22,6 +23,7 @@
 pub mod body;
 pub mod breaker;
 pub mod config;
+pub mod discovery;
 pub mod fold;
 pub mod history;
 pub mod identity;
