@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use tenbin_fleet::member::Fleet;
 use tenbin_fleet::registry::{Parts, Registry};
+use tenbin_gateway::discoverer::{self, Discoverer, Discovery};
 use tenbin_gateway::peers::PeersPort;
 use tenbin_gateway::router::{RouteTable, Router, Rules};
 use tenbin_gateway::tls::Certificates;
@@ -76,6 +77,7 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
     let (registry, fleet) = enrol(&base, former, own, config).await?;
     known::rejoin(&registry, peers).await;
     let (router, table) = route(&base, &fleet, rules).await?;
+    let discovery = discover(&base, &fleet).await?;
     let estimator = estimate(&base, &fleet, power, config).await?;
     let placer = place(&base, &fleet, &board, &estimator, config).await?;
     let (publisher, configured) = watch::channel(Arc::new(config.clone()));
@@ -91,16 +93,11 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
         clock: base.clock.clone(),
     };
     actix::spawn(pollers::keep(polling, configured.clone()));
-    let tellers = Tellers {
-        fleet: fleet.clone(),
-        board: Arc::clone(&board),
-        config: configured.clone(),
-        estimator: estimator.clone(),
-        clock: base.clock.clone(),
-    };
+    let tellers = tellers(&base, &fleet, &board, &configured, &estimator);
     let port = peers::port(config, tellers).await?;
     actix::spawn(peers::renew(port.clone(), registry.clone(), configured, base.clock.clone()));
-    let shared = Shared::new(table, fleet.clone(), certificates, placer, base.clock.clone());
+    let clock = base.clock.clone();
+    let shared = Shared::new(table, fleet.clone(), discovery, certificates, placer, clock);
     Ok(Tree {
         base,
         registry,
@@ -205,6 +202,36 @@ async fn route(
     let make = move |lifeline| Router::new(fleet.clone(), Arc::clone(&published), lifeline);
     let slot = base.spawn("router", CONTROL_ORDER, base.arbiters.control(), make).await?;
     Ok((slot, table))
+}
+
+/// What peers are answered from.
+fn tellers(
+    base: &Base,
+    fleet: &PublishedFleet,
+    board: &Board,
+    config: &watch::Receiver<Arc<Config>>,
+    estimator: &Slot<Estimator>,
+) -> Tellers {
+    Tellers {
+        fleet: fleet.clone(),
+        board: Arc::clone(board),
+        config: config.clone(),
+        estimator: estimator.clone(),
+        clock: base.clock.clone(),
+    }
+}
+
+/// Asks the members what they serve; nobody waits for it.
+async fn discover(base: &Base, fleet: &PublishedFleet) -> anyhow::Result<Discovery> {
+    let parts = discoverer::Parts {
+        fleet: fleet.clone(),
+        catalogue: Arc::default(),
+        clock: base.clock.clone(),
+    };
+    let catalogue = Arc::clone(&parts.catalogue);
+    let make = move |lifeline| Discoverer::new(parts.clone(), lifeline);
+    let discoverer = base.spawn("discoverer", CONTROL_ORDER, base.arbiters.kube(), make).await?;
+    Ok(Discovery { catalogue, discoverer })
 }
 
 async fn estimate(

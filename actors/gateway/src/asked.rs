@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use tenbin_fleet::lane::{Call, PROMPT, READ_LIMIT, WRITE_LIMIT};
 use tenbin_fleet::member::Member;
+use tenbin_model::discovery::catalogue::Catalogue;
 use tenbin_model::identity::{Caller, Passage};
 use tenbin_model::request::headers::{self, Connection};
 use tenbin_model::request::query::Query;
@@ -51,6 +52,11 @@ impl Asked {
         let lines: Vec<&str> =
             self.headers.get_all(ACCEPT).filter_map(|value| value.to_str().ok()).collect();
         (!lines.is_empty()).then(|| lines.join(","))
+    }
+
+    /// What the members serve, as far as they have said.
+    pub(crate) fn catalogue(&self) -> Arc<Catalogue> {
+        self.worker.shared.discovery.catalogue.load_full()
     }
 
     /// The query, read.

@@ -8,8 +8,8 @@ use tenbin_model::request::path::Object;
 use tenbin_model::status::Status;
 
 use crate::asked::Asked;
-use crate::pass;
 use crate::respond::Answered;
+use crate::{pass, serving};
 
 /// The cheapest form of an object; a member that cannot make it sends the whole.
 const METADATA: &str =
@@ -26,7 +26,7 @@ enum Found {
     Hidden,
 }
 
-/// The member that has `object`, own first; own where no member shows it.
+/// The member that has `object`, own first; where no member shows it, the one that serves the kind.
 pub(crate) async fn holder(asked: &Asked, object: &Object) -> Result<Arc<Member>, Status> {
     let own = pass::own(asked)?;
     let others = asked.table.fleet.members().get(1..).unwrap_or_default();
@@ -51,8 +51,14 @@ pub(crate) async fn holder(asked: &Asked, object: &Object) -> Result<Arc<Member>
     if let Some(member) = holder(Found::Hidden) {
         return Ok(member);
     }
-    // What nobody shows is own's to refuse or to make; if own is dead, sending it there says so.
-    Ok(own)
+    // What nobody shows is own's to refuse or to make, or that of who serves the kind; if own is dead,
+    // sending it there says so.
+    serving::holder(asked, &object.collection).await
+}
+
+/// Whether a member shows the caller that there is something at a path.
+pub(crate) async fn has(asked: &Asked, member: &Arc<Member>, path: &str) -> bool {
+    look(asked, member, path).await == Found::Here
 }
 
 /// Passes a watch of one object to the member that has it.

@@ -19,7 +19,7 @@ use crate::audit::Audit;
 use crate::respond::Answered;
 use crate::router::RouteTable;
 use crate::worker::Worker;
-use crate::{authenticate, find, lists, pass, read_one, respond, watch, write};
+use crate::{authenticate, discovery, find, lists, pass, read_one, respond, serving, watch, write};
 
 /// Answers one request; never fails, since each failure is an answer.
 pub(crate) async fn handle(
@@ -76,7 +76,9 @@ async fn answer(
 
 async fn dispatch(asked: Asked, route: Route) -> Answered {
     match route {
-        Route::Own | Route::Discovery | Route::PassToServing { .. } => pass::to_own(&asked).await,
+        Route::Own => pass::to_own(&asked).await,
+        Route::Discovery => discovery::answer(&asked).await,
+        Route::PassToServing { collection } => serving::pass(&asked, &collection).await,
         Route::Member { name, rest } => pass::to_named(&asked, &name, &rest).await,
         Route::MergeList { collection, class } => lists::list(asked, &collection, class).await,
         Route::ReadOne { object, class } => read_one::read(&asked, &object, class).await,

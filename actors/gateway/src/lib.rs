@@ -6,6 +6,8 @@
 //! | [`tls`], `peek` | what a connection is made of |
 //! | `authenticate`, `tokens` | who asks |
 //! | [`router`] | the actor that publishes where requests go |
+//! | [`discoverer`] | the actor that asks the members what they serve |
+//! | `discovery`, `serving` | what clients are told of that, and who serves a kind |
 //! | `handler` | one request, from its head to its audit line |
 //! | `audit` | the line that every request leaves |
 //! | [`peers`] | the peers port: who sends, what is answered from memory, what goes to own |
@@ -23,6 +25,8 @@ pub mod admin;
 mod asked;
 mod audit;
 mod authenticate;
+pub mod discoverer;
+mod discovery;
 mod find;
 mod handler;
 mod lists;
@@ -33,6 +37,7 @@ mod pump;
 mod read_one;
 mod respond;
 pub mod router;
+mod serving;
 pub mod tls;
 mod tokens;
 mod watch;

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::discoverer::Discovery;
 use crate::router::RouteTable;
 use crate::tls::Certificates;
 use crate::tokens::Tokens;
@@ -23,6 +24,8 @@ pub struct Shared {
     pub table: Arc<ArcSwap<RouteTable>>,
     /// The fleet as it changes; what the table is made of.
     pub fleet: watch::Receiver<Arc<Fleet>>,
+    /// What the members serve.
+    pub discovery: Discovery,
     /// TLS of the users port.
     pub certificates: Arc<Certificates>,
     /// Divides workloads.
@@ -53,6 +56,7 @@ impl Shared {
     pub fn new(
         table: Arc<ArcSwap<RouteTable>>,
         fleet: watch::Receiver<Arc<Fleet>>,
+        discovery: Discovery,
         certificates: Certificates,
         placer: Slot<Placer>,
         clock: Clock,
@@ -60,6 +64,7 @@ impl Shared {
         Self {
             table,
             fleet,
+            discovery,
             certificates: Arc::new(certificates),
             placer,
             clock,

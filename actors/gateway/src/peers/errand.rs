@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::body::BoxBody;
-use actix_http::header::HeaderMap;
-use actix_http::{Method, Request};
+use actix_http::header::{ACCEPT, HeaderMap, IF_NONE_MATCH};
+use actix_http::{HttpMessage as _, Method, Request, StatusCode};
 use bytes::Bytes;
 use serde_json::Value;
-use tenbin_fleet::lane::{Call, PROMPT};
+use tenbin_fleet::lane::{Call, PROMPT, READ_LIMIT};
 use tenbin_fleet::member::Member;
 use tenbin_model::request::path::{RequestPath, Resource};
 use tenbin_model::request::query::Query;
 use tenbin_model::status::{Reason, Status};
 
 use super::{PeersPort, Question};
+use crate::discoverer::MAX_DOCUMENT;
 use crate::respond::{self, Answered};
 use crate::worker::Worker;
 use crate::{asked, pass};
@@ -38,6 +39,8 @@ pub(super) enum Errand {
     Estimate { namespace: String, estimator: String },
     /// Whether own's API server lives.
     Health { path: String },
+    /// What own's API server serves.
+    Discovery { path: String },
 }
 
 // === impl Errand ===
@@ -58,6 +61,9 @@ impl Errand {
         }
         if matches!(path, "/livez" | "/readyz" | "/healthz") {
             return Ok(Some(Self::Health { path: path.to_owned() }));
+        }
+        if matches!(path, "/api" | "/apis" | "/openapi/v3") {
+            return Ok(Some(Self::Discovery { path: path.to_owned() }));
         }
         let is_scores = |resource: &Resource| {
             resource.version == "v1beta1"
@@ -94,7 +100,18 @@ impl Errand {
                 let (code, body) = (port.answers.estimate)(question).await;
                 Ok(respond::json(code, body.to_string()))
             }
-            Self::Health { path } => health(worker, own, path).await,
+            Self::Health { path } => {
+                ask(worker, own, path, HeaderMap::new(), HEALTH_LIMIT, MAX_HEALTH).await
+            }
+            Self::Discovery { path } => {
+                let mut headers = HeaderMap::new();
+                for name in [ACCEPT, IF_NONE_MATCH] {
+                    if let Some(value) = request.headers().get(&name) {
+                        headers.insert(name, value.clone());
+                    }
+                }
+                ask(worker, own, path, headers, READ_LIMIT, MAX_DOCUMENT).await
+            }
         }
     }
 }
@@ -123,19 +140,29 @@ fn scores(list: &Value, group: &str, name: Option<String>) -> Answered {
     Ok(respond::json(200, item.to_string()))
 }
 
-/// What own's API server says of its health to the daemon itself.
-async fn health(worker: &Worker, own: &Arc<Member>, path: String) -> Answered {
+/// What own's API server says to the daemon itself.
+async fn ask(
+    worker: &Worker,
+    own: &Arc<Member>,
+    path: String,
+    headers: HeaderMap,
+    first_byte: Duration,
+    limit: usize,
+) -> Answered {
     let call = Call {
         method: Method::GET,
         path_and_query: path,
-        headers: HeaderMap::new(),
+        headers,
         body: Bytes::new(),
-        first_byte: HEALTH_LIMIT,
+        first_byte,
         patience: PROMPT,
     };
     let answer = worker.lanes.send(own, call).await.map_err(|fault| fault.to_status())?;
     let (code, headers) = (answer.status.as_u16(), pass::passed_headers(&answer));
-    let body = answer.whole(MAX_HEALTH).await.map_err(|fault| fault.to_status())?;
+    let body = answer.whole(limit).await.map_err(|fault| fault.to_status())?;
+    if code == StatusCode::NOT_MODIFIED.as_u16() {
+        return Ok(respond::head(code, headers));
+    }
     Ok(respond::head(code, headers).set_body(BoxBody::new(body)))
 }
 
@@ -180,8 +207,17 @@ mod tests {
         assert_eq!(read(&Method::POST, &format!("{path}/x"), ""), None);
         let livez = Errand::Health { path: "/livez".to_owned() };
         assert_eq!(read(&Method::GET, "/livez", "verbose"), Some(livez));
-        for path in ["/livez/etcd", "/metrics", "/version", "/api/v1/pods", "/clusters/osaka/livez"]
-        {
+        let apis = Errand::Discovery { path: "/apis".to_owned() };
+        assert_eq!(read(&Method::GET, "/apis", ""), Some(apis));
+        for path in [
+            "/apis/apps",
+            "/openapi/v3/apis/apps/v1",
+            "/livez/etcd",
+            "/metrics",
+            "/version",
+            "/api/v1/pods",
+            "/clusters/osaka/livez",
+        ] {
             assert_eq!(read(&Method::GET, path, ""), None, "{path}");
         }
     }

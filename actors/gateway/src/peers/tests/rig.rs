@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::accept;
+use crate::discoverer::Discovery;
 use crate::peers::{Answers, Original, PeersPort};
 use crate::router::{RouteTable, Rules};
 use crate::tls::{Certificates, ClientCa, TlsFiles};
@@ -268,7 +269,8 @@ fn shared(fleet: Arc<Fleet>, clock: Clock, folder: &TempDir) -> Arc<Shared> {
     let published = watch::channel(Arc::clone(&fleet)).1;
     let table = Arc::new(ArcSwap::from_pointee(RouteTable::new(fleet, Arc::new(rules))));
     let certificates = Certificates::load(files(folder, true)).unwrap();
-    Arc::new(Shared::new(table, published, certificates, Slot::empty(), clock))
+    let discovery = Discovery { catalogue: Arc::default(), discoverer: Slot::empty() };
+    Arc::new(Shared::new(table, published, discovery, certificates, Slot::empty(), clock))
 }
 
 /// An API server that answers with the request as it read it.

@@ -1,0 +1,91 @@
+//! Which member serves a kind.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenbin_fleet::member::Member;
+use tenbin_model::discovery::catalogue::Catalogue;
+use tenbin_model::ids::ClusterName;
+use tenbin_model::request::path::{Collection, Resource};
+use tenbin_model::status::Status;
+use tracing::debug;
+
+use crate::asked::Asked;
+use crate::discoverer::{Refresh, Subject};
+use crate::respond::{self, Answered};
+use crate::{find, pass};
+
+/// How long a client waits to hear what is new; then it gets what is known.
+const REFRESH_LIMIT: Duration = Duration::from_millis(500);
+
+/// Passes a request to own, or to the first member that serves the kind where own does not.
+pub(crate) async fn pass(asked: &Asked, collection: &Collection) -> Answered {
+    let member = holder(asked, collection).await?;
+    let mut response = pass::to(asked, &member, &asked.path, &asked.query).await?;
+    if !member.own {
+        respond::warn(&mut response, choice(asked, &collection.resource).as_ref());
+    }
+    Ok(response)
+}
+
+/// Own, or the first member that serves the kind where own does not; own where nobody does.
+pub(crate) async fn holder(asked: &Asked, collection: &Collection) -> Result<Arc<Member>, Status> {
+    let own = pass::own(asked)?;
+    let resource = &collection.resource;
+    let is_own = |catalogue: &Catalogue| {
+        // Who serves nothing at all has not been asked yet.
+        catalogue
+            .known(&own.name)
+            .is_none_or(|known| known.groups.is_none() || known.serves(resource))
+    };
+    if asked.table.fleet.members().len() == 1 || is_own(&asked.catalogue()) {
+        return Ok(own);
+    }
+    refresh(asked, Subject::Groups).await;
+    let catalogue = asked.catalogue();
+    let Some(member) = serving(asked, &catalogue, resource).next().cloned() else { return Ok(own) };
+    // A kind that was defined this second is served before discovery names it.
+    if is_own(&catalogue) || find::has(asked, &own, &format!("{}?limit=1", collection.path())).await
+    {
+        return Ok(own);
+    }
+    Ok(member)
+}
+
+/// Waits until the members have said what they serve now, but not for long.
+pub(crate) async fn refresh(asked: &Asked, subject: Subject) {
+    let discoverer = &asked.worker.shared.discovery.discoverer;
+    if let Err(error) = discoverer.ask(Refresh(subject), REFRESH_LIMIT).await {
+        debug!(%error, "discovery is what was known before");
+    }
+}
+
+/// What is said of a choice between several members that serve a kind.
+fn choice(asked: &Asked, resource: &Resource) -> Option<String> {
+    let catalogue = asked.catalogue();
+    let names: Vec<&str> =
+        serving(asked, &catalogue, resource).map(|member| member.name.as_str()).collect();
+    let (first, others) = names.split_first().filter(|(_, others)| !others.is_empty())?;
+    let Resource { group, plural, .. } = resource;
+    Some(format!(
+        "{plural}.{group} is served by {first}, {} and not here: this went to {first}",
+        others.join(", ")
+    ))
+}
+
+/// The members that serve a kind, in their order.
+fn serving<'a>(
+    asked: &'a Asked,
+    catalogue: &'a Catalogue,
+    resource: &'a Resource,
+) -> impl Iterator<Item = &'a Arc<Member>> {
+    members(asked, catalogue.having(move |known| known.serves(resource)))
+}
+
+/// The members of these names, as far as they are members still.
+pub(crate) fn members<'a>(
+    asked: &'a Asked,
+    names: impl Iterator<Item = &'a ClusterName>,
+) -> impl Iterator<Item = &'a Arc<Member>> {
+    names.filter_map(|name| asked.table.fleet.get(name.as_str()))
+}
