@@ -22,9 +22,9 @@ use tenbin_model::status::{Reason, Status};
 use tracing::debug;
 
 use crate::asked::{Asked, target};
-use crate::find;
 use crate::pump::{Pump, PumpError};
 use crate::respond::{self, Answered};
+use crate::{find, serving};
 
 /// The largest refusal of a member that is read.
 const REFUSAL_LIMIT: usize = 64 * 1024;
@@ -158,9 +158,10 @@ impl Plan {
                     warnings.push(format!("left out: {status}"));
                     status
                 }
+                // Where nobody else answers a person reads it at once: kubectl would retry for 50 s.
                 Reply::Dead(reason) if self.partial => {
                     warnings.push(reason.clone());
-                    Status::new(Reason::ServiceUnavailable, reason).retry_after(5)
+                    Status::new(Reason::ServiceUnavailable, reason)
                 }
                 Reply::Dead(reason) => {
                     return Err(Status::new(Reason::ServiceUnavailable, reason).retry_after(5));
@@ -190,6 +191,15 @@ impl Plan {
         }
     }
 
+    /// Whether the answer has objects with their specs, whose shape depends on the version.
+    fn shows_whole(&self) -> bool {
+        match self.accepted.form {
+            AnswerForm::Json => true,
+            AnswerForm::Partial(_) => false,
+            AnswerForm::Table(_) => self.include_object == IncludeObject::Object,
+        }
+    }
+
     /// The query in the words of one member.
     fn query_for(&self, asked: &Asked, member: &Member) -> Result<String, Status> {
         let mut query = self.query.clone();
@@ -209,11 +219,15 @@ async fn ask(
     if let Some(reason) = lost {
         return Reply::Dead(reason);
     }
+    let path = match serving::path_in(asked, member, path, plan.shows_whole()) {
+        Ok(path) => path,
+        Err(status) => return Reply::Barred(status),
+    };
     let query = match plan.query_for(asked, member) {
         Ok(query) => query,
         Err(status) => return Reply::Refused(respond::status(&status)),
     };
-    let call = match asked.get(member, target(path, &query), &plan.accepted.upstream) {
+    let call = match asked.get(member, target(&path, &query), &plan.accepted.upstream) {
         Ok(call) => call,
         Err(status) => return Reply::Barred(status),
     };

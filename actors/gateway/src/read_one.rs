@@ -6,6 +6,7 @@ use actix_http::Response;
 use actix_http::body::BoxBody;
 use bytes::Bytes;
 use futures_util::future::join_all;
+use serde_json::Value;
 use tenbin_fleet::answer::Answer;
 use tenbin_fleet::fault::Fault;
 use tenbin_fleet::member::Member;
@@ -14,11 +15,11 @@ use tenbin_model::list::IncludeObject;
 use tenbin_model::request::accept::{AnswerForm, negotiate};
 use tenbin_model::request::kinds::WriteClass;
 use tenbin_model::request::path::Object;
-use tenbin_model::status::Status;
+use tenbin_model::status::{Reason, Status};
 
 use crate::asked::{Asked, target};
-use crate::pass;
 use crate::respond::{self, Answered};
+use crate::{pass, serving};
 
 mod copies;
 
@@ -57,6 +58,7 @@ pub(crate) async fn read(asked: &Asked, object: &Object, class: WriteClass) -> A
         warnings.extend(copies.namesakes(&asked.table));
     }
     let mut response = if copies.objects.is_empty() {
+        warnings.extend(serving::in_other_versions(asked, &object.collection.resource));
         nobody(&words)
     } else if is_table {
         respond::json(200, copies.table(&asked.table, fold, include_object)?)
@@ -144,10 +146,29 @@ fn sort(words: &[Word]) -> (Copies, Vec<String>) {
 }
 
 /// What own says where no member shows the object; where own is dead, nobody can tell.
+///
+/// Who does not serve the kind cannot say that there is no such object: then another does, if one can.
 fn nobody(words: &[Word]) -> Response<BoxBody> {
+    let lacking = words.iter().filter_map(|word| match &word.said {
+        Said::Not(404, body) if names_object(body) => Some(body),
+        Said::Object(_) | Said::Not(..) | Said::Silent(_) => None,
+    });
     match words.first().map(|word| &word.said) {
+        Some(Said::Not(404, body)) if !names_object(body) => match lacking.into_iter().next() {
+            Some(body) => respond::json(404, body.clone()),
+            None => respond::status(&Status::new(
+                Reason::NotFound,
+                "the server could not find the requested resource",
+            )),
+        },
         Some(Said::Not(code, body)) => respond::json(*code, body.clone()),
         Some(Said::Silent(fault)) => respond::status(&fault.to_status()),
         Some(Said::Object(_)) | None => respond::status(&unreadable()),
     }
+}
+
+/// Whether a `Status` is about an object, and not about a kind that is not served.
+fn names_object(body: &[u8]) -> bool {
+    let status = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    status.pointer("/details/name").is_some()
 }

@@ -1,13 +1,14 @@
 //! Which member serves a kind.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tenbin_fleet::member::Member;
 use tenbin_model::discovery::catalogue::Catalogue;
 use tenbin_model::ids::ClusterName;
-use tenbin_model::request::path::{Collection, Resource};
-use tenbin_model::status::Status;
+use tenbin_model::request::path::{Collection, RequestPath, Resource};
+use tenbin_model::status::{Reason, Status};
 use tracing::debug;
 
 use crate::asked::Asked;
@@ -50,6 +51,45 @@ pub(crate) async fn holder(asked: &Asked, collection: &Collection) -> Result<Arc
         return Ok(own);
     }
     Ok(member)
+}
+
+/// The path of a collection in the version in which a member serves the kind.
+///
+/// Rows of a table and bare metadata read the same in each version. Whole objects do not, and nobody
+/// here can convert them: where the member serves another version only, that is a refusal.
+pub(crate) fn path_in<'p>(
+    asked: &Asked,
+    member: &Member,
+    path: &'p str,
+    whole: bool,
+) -> Result<Cow<'p, str>, Status> {
+    let catalogue = asked.catalogue();
+    let Ok(RequestPath::Collection(mut collection)) = RequestPath::parse(path) else {
+        return Ok(path.into());
+    };
+    let Some(version) = catalogue.other_version(&member.name, &collection.resource) else {
+        return Ok(path.into());
+    };
+    if whole {
+        let message = only(&member.name, version, &collection.resource);
+        return Err(Status::new(Reason::NotFound, message));
+    }
+    version.clone_into(&mut collection.resource.version);
+    Ok(collection.path().into())
+}
+
+/// What is said of the members that serve a kind, but not in the version that is asked for.
+pub(crate) fn in_other_versions(asked: &Asked, resource: &Resource) -> Vec<String> {
+    let (catalogue, members) = (asked.catalogue(), asked.table.fleet.members().iter());
+    let said = |member: &Arc<Member>| {
+        let version = catalogue.other_version(&member.name, resource)?;
+        Some(only(&member.name, version, resource))
+    };
+    members.filter_map(said).collect()
+}
+
+fn only(member: &ClusterName, version: &str, Resource { group, plural, .. }: &Resource) -> String {
+    format!("{member} serves {plural} of {group} as {version}: ask for {plural}.{version}.{group}")
 }
 
 /// Waits until the members have said what they serve now, but not for long.
