@@ -26,6 +26,9 @@ use rounds::Rounds;
 /// How often members are asked though no client asks: what they serve says where writes go.
 const INTERVAL: Duration = Duration::from_secs(30);
 
+/// How long a client waits to hear what is new; then it gets what is known, and nobody else waits for
+/// the members that were silent until they speak.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(250);
 /// The largest document: one of 1,000 custom resources has some 600 KB.
 pub(crate) const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
 
@@ -39,7 +42,7 @@ pub enum Subject {
 }
 
 /// Answers when every member has been asked by a look that began after this question, or could not
-/// be. When the mailbox is full, or the members are slow, the client gets what is known.
+/// be. When the mailbox is full, or a member is slow ([`PATIENCE`]), the client gets what is known.
 ///
 /// A look is shared by all who ask while it goes on: there is one at a time for each member.
 #[derive(Message)]
@@ -139,11 +142,17 @@ impl Discoverer {
         context: &mut Context<Self>,
     ) -> future::BoxFuture<'static, ()> {
         let key = (member.name.clone(), subject);
-        let (begins, ended) = self.rounds.entry(key).or_default().want();
+        let (begins, ended) = self.rounds.entry(key).or_default().want(self.parts.clock.elapsed());
         if begins {
             self.begin(member, subject, context);
         }
         ended.boxed()
+    }
+
+    fn is_slow(&self, member: &ClusterName, subject: Subject) -> bool {
+        let now = self.parts.clock.elapsed();
+        let rounds = self.rounds.get(&(member.clone(), subject));
+        rounds.is_some_and(|rounds| rounds.is_slow(now, PATIENCE))
     }
 
     fn begin(&mut self, member: &Arc<Member>, subject: Subject, context: &mut Context<Self>) {
@@ -154,7 +163,8 @@ impl Discoverer {
             let Some(member) = this.fleet.get(name.as_str()).cloned() else { return };
             let key = (name, subject);
             this.looked(&key, looked);
-            if this.rounds.get_mut(&key).is_some_and(Rounds::end) {
+            let now = this.parts.clock.elapsed();
+            if this.rounds.get_mut(&key).is_some_and(|rounds| rounds.end(now)) {
                 this.begin(&member, subject, context);
             }
         }));
@@ -223,9 +233,15 @@ impl Handler<Refresh> for Discoverer {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, refresh: Refresh, context: &mut Self::Context) -> Self::Result {
-        let fleet = Arc::clone(&self.fleet);
-        let looks: Vec<_> =
-            fleet.members().iter().map(|member| self.look(member, refresh.0, context)).collect();
+        let (fleet, subject) = (Arc::clone(&self.fleet), refresh.0);
+        let mut looks = Vec::new();
+        for member in fleet.members() {
+            let is_slow = self.is_slow(&member.name, subject);
+            let look = self.look(member, subject, context);
+            if !is_slow {
+                looks.push(look);
+            }
+        }
         Box::pin(future::join_all(looks).map(|_| ()))
     }
 }

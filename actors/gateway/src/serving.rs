@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tenbin_fleet::member::Member;
 use tenbin_model::discovery::catalogue::Catalogue;
@@ -12,12 +11,9 @@ use tenbin_model::status::{Reason, Status};
 use tracing::debug;
 
 use crate::asked::Asked;
-use crate::discoverer::{Refresh, Subject};
+use crate::discoverer::{PATIENCE, Refresh, Subject};
 use crate::respond::{self, Answered};
 use crate::{find, pass};
-
-/// How long a client waits to hear what is new; then it gets what is known.
-const REFRESH_LIMIT: Duration = Duration::from_millis(500);
 
 /// Passes a request to own, or to the first member that serves the kind where own does not.
 pub(crate) async fn pass(asked: &Asked, collection: &Collection) -> Answered {
@@ -95,7 +91,7 @@ fn only(member: &ClusterName, version: &str, Resource { group, plural, .. }: &Re
 /// Waits until the members have said what they serve now, but not for long.
 pub(crate) async fn refresh(asked: &Asked, subject: Subject) {
     let discoverer = &asked.worker.shared.discovery.discoverer;
-    if let Err(error) = discoverer.ask(Refresh(subject), REFRESH_LIMIT).await {
+    if let Err(error) = discoverer.ask(Refresh(subject), PATIENCE).await {
         debug!(%error, "discovery is what was known before");
     }
 }
