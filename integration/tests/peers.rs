@@ -13,6 +13,8 @@ use toml::Table;
 
 const CROSS: &str = "[auth]\ncross = ['system:masters']";
 
+const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+
 /// A daemon of `own` alone, which has a certificate of the fleet.
 fn prepare(fleet: &Fleet, ca: &Ca, own: &str, name: &str) -> Result<Daemon> {
     let daemon = fleet.daemon().own(own).members(&[]).name(name).config(CROSS).prepare()?;
@@ -43,6 +45,34 @@ fn befriend(daemon: &Daemon, ca: &Ca, others: &[(&str, &Daemon)]) -> Result<()> 
         table.insert("peers".to_owned(), toml::Value::Table(peers));
         table.insert("peer".to_owned(), toml::Value::Array(peer.collect()));
     })
+}
+
+/// A kind without a schema.
+fn definition() -> Value {
+    let schema = serde_json::json!({"type": "object"});
+    serde_json::json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "scales.peers.test"},
+        "spec": {"group": "peers.test", "scope": "Cluster",
+            "names": {"plural": "scales", "kind": "Scale"},
+            "versions": [{"name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": schema}}]},
+    })
+}
+
+/// A kind that osaka alone serves is found and used by way of its tenbin.
+fn serves_elsewhere(fleet: &Fleet, tokyo: &Daemon) -> Result<()> {
+    fleet.cluster("osaka")?.client()?.send_json("POST", CRDS, &definition())?.success()?;
+    let serves = eventually!(fleet.cluster("osaka")?.client()?.json("/apis/peers.test/v1"));
+    eventually!(tokyo.client()?.json("/apis/peers.test/v1"), |told: &Value| {
+        told["resources"][0]["kind"] == serves["resources"][0]["kind"]
+    });
+    let body = serde_json::json!({"apiVersion": "peers.test/v1", "kind": "Scale",
+        "metadata": {"name": "one"}});
+    let path = "/apis/peers.test/v1/scales";
+    tokyo.client()?.send_json("POST", path, &body)?.success()?;
+    fleet.cluster("osaka")?.client()?.json(&format!("{path}/one"))?;
+    Ok(())
 }
 
 /// Whom of its members the daemon reaches; a read makes it look.
@@ -107,6 +137,8 @@ fn two_daemons_are_one_endpoint_each() -> Result<()> {
     let copy = fleet.cluster("osaka")?.client()?.json(&format!("{path}/web"))?;
     assert_eq!(copy["metadata"]["annotations"]["tenbin/home"], "tokyo");
     assert_eq!(copy["metadata"]["labels"]["tenbin"], "osaka");
+
+    serves_elsewhere(&fleet, &tokyo)?;
 
     // Osaka decides whom it believes.
     osaka.edit_config(|table| {

@@ -1,6 +1,6 @@
 //! Kinds that own does not serve: they are made, read, changed and deleted where they are served.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::Value;
 use tenbin_integration::{Table, eventually};
 
@@ -34,6 +34,26 @@ fn a_kind_of_another_cluster_is_used_like_any_other() -> Result<()> {
         assert!(
             gone.stderr.contains(&format!("scales.used.test \"{name}\" not found")),
             "{gone:?}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_watch_shows_what_happens_to_it_there() -> Result<()> {
+    define("osaka", "watched.test", "v1")?;
+    let (client, collection) = (DAEMON.client()?, path("watched.test", "v1"));
+    let list = client.json(&collection)?;
+    let version = list["metadata"]["resourceVersion"].as_str().context("no version")?;
+    let watch = format!("{collection}?watch=true&resourceVersion={version}&timeoutSeconds=60");
+    let mut events = client.open("GET", &watch, None)?;
+    client.send_json("POST", &collection, &scale("watched.test", "v1", "one", 1))?.success()?;
+    client.send("DELETE", &format!("{collection}/one"), None)?.success()?;
+    for expected in ["ADDED", "DELETED"] {
+        let event = events.event()?.context("the watch ended")?;
+        assert_eq!(
+            (&event["type"], &event["object"]["metadata"]["name"]),
+            (&expected.into(), &"one".into())
         );
     }
     Ok(())

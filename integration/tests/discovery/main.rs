@@ -39,7 +39,8 @@ fn accepting(client: Client, accept: &str) -> Client {
     client.header("Accept", accept)
 }
 
-/// Defines the kind Scale of `group` in a cluster, and waits until its API server serves it.
+/// Defines the kind Scale of `group` in a cluster, and waits until its API server serves it and says
+/// so everywhere.
 fn define(cluster: &str, group: &str, version: &str) -> Result<()> {
     let client = FLEET.cluster(cluster)?.client()?;
     let grams = json!({"type": "integer", "description": "What lies on it."});
@@ -58,6 +59,10 @@ fn define(cluster: &str, group: &str, version: &str) -> Result<()> {
     client.send_json("POST", crds, &body)?.success()?;
     let path = format!("/apis/{group}/{version}");
     eventually!(client.json(&path), |list: &Value| list["resources"][0]["name"] == "scales");
+    // For a moment the objects of a new kind are answered with 429.
+    eventually!(client.json(&self::path(group, version)));
+    let schema = format!("apis/{group}/{version}");
+    eventually!(client.json("/openapi/v3"), |index: &Value| index["paths"][&schema].is_object());
     let aggregated = accepting(client, V2);
     eventually!(aggregated.json("/apis"), |list: &Value| groups(list).contains(&group));
     Ok(())
