@@ -1,8 +1,8 @@
 //! The documents themselves, beside own's.
 
 use anyhow::{Context, Result};
-use serde_json::Value;
-use tenbin_integration::{Client, eventually};
+use serde_json::{Value, json};
+use tenbin_integration::{Client, FleetBuilder, Response, eventually};
 
 use super::{DAEMON, FLEET, V2, V2BETA1, accepting, both, define, groups};
 
@@ -159,5 +159,32 @@ fn kubectl_knows_owns_kinds_and_those_of_others() -> Result<()> {
             assert!(said.contains(says), "{kind}: {said}");
         }
     }
+    Ok(())
+}
+
+/// An aggregated API whose server is not there makes its version stale.
+#[test]
+fn a_stale_version_is_told_as_own_tells_it_and_a_fleet_of_one_reads_byte_for_byte() -> Result<()> {
+    let fleet = FleetBuilder::new("stale").clusters(["tokyo"]).start()?;
+    let direct = accepting(fleet.cluster("tokyo")?.client()?, V2);
+    let service = json!({
+        "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
+        "metadata": {"name": "v1.gone.test"},
+        "spec": {"group": "gone.test", "version": "v1", "groupPriorityMinimum": 100,
+            "versionPriority": 1, "insecureSkipTLSVerify": true,
+            "service": {"namespace": "default", "name": "nowhere"}},
+    });
+    let client = fleet.cluster("tokyo")?.client()?;
+    client.send_json("POST", "/apis/apiregistration.k8s.io/v1/apiservices", &service)?.success()?;
+    eventually!(direct.get("/apis"), |answer: &Response| answer.text().contains("Stale"));
+    let daemon = fleet.daemon().name("stale-daemon").start()?;
+    eventually!({
+        let (through, direct) =
+            (accepting(daemon.client()?, V2).get("/apis")?, direct.get("/apis")?);
+        anyhow::ensure!(through.text() == direct.text(), "{}\n{}", through.text(), direct.text());
+        Ok(())
+    });
+    let version = "/apis/gone.test/v1";
+    assert_eq!(daemon.client()?.get(version)?.status, direct.get(version)?.status);
     Ok(())
 }

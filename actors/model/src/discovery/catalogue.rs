@@ -106,7 +106,9 @@ impl Known {
 // === impl Document ===
 
 impl Document {
-    fn new(body: String) -> Self {
+    /// API servers end their JSON with a line break.
+    fn new(mut body: String) -> Self {
+        body.push('\n');
         let mut etag = String::from("\"");
         for byte in Sha256::digest(&body) {
             // Writing to a string cannot fail.
