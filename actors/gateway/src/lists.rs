@@ -187,6 +187,7 @@ impl Plan {
             one_key_once: !is_table && !self.unfolded,
             show_state: self.unfolded,
             include_object: self.include_object,
+            page: None,
         }
     }
 

@@ -43,6 +43,7 @@ impl Copies {
             one_key_once: true,
             show_state: false,
             include_object,
+            page: None,
         });
         self.merge(table, merge)
             .map_err(|error| Status::new(Reason::InternalError, error.to_string()))

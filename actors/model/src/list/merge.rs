@@ -2,16 +2,18 @@
 
 mod frame;
 mod items;
+mod pager;
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
 use self::frame::Frame;
+use self::pager::Pager;
 use super::held::{Held, MAX_HELD_BYTES};
 use super::member::{Member, Stage};
 use super::seen::Seen;
-use super::{IncludeObject, Piece, ScanError, Shape};
+use super::{IncludeObject, Page, Piece, ScanError, Shape};
 use crate::fold::FoldClass;
 use crate::ids::ClusterName;
 use crate::resource_version::VersionSpace;
@@ -42,6 +44,8 @@ pub struct MergeOptions {
     pub show_state: bool,
     /// What the client wants in the rows of Tables; upstream is asked for metadata at least.
     pub include_object: IncludeObject,
+    /// Which part of the list the answer is; `None` is the whole list.
+    pub page: Option<Page>,
 }
 
 /// Why the members' lists cannot be merged, or not any further.
@@ -94,6 +98,7 @@ pub struct ListMerge {
     items_written: bool,
     seen: Seen,
     held: Held,
+    pager: Option<Pager>,
     out: BytesMut,
     failed: Option<MergeError>,
 }
@@ -113,8 +118,10 @@ enum Phase {
 
 impl ListMerge {
     /// Makes a merge of the members in `options`.
-    pub fn new(options: MergeOptions) -> Self {
-        let members = options.members.iter().cloned().map(Member::new).collect();
+    pub fn new(mut options: MergeOptions) -> Self {
+        let pager = options.page.take().map(Pager::new);
+        let member = |name: &ClusterName| Member::new(name.clone(), pager.is_some());
+        let members = options.members.iter().map(member).collect();
         Self {
             options,
             members,
@@ -123,6 +130,7 @@ impl ListMerge {
             items_written: false,
             seen: Seen::default(),
             held: Held::default(),
+            pager,
             out: BytesMut::new(),
             failed: None,
         }
@@ -213,7 +221,8 @@ impl ListMerge {
                     known &= member.read_head()?;
                 }
                 if known {
-                    self.frame.begin(&mut self.members, &self.options.space, &mut self.out)?;
+                    let (space, pager) = (&self.options.space, self.pager.as_mut());
+                    self.frame.begin(&mut self.members, space, pager, &mut self.out)?;
                     self.phase = Phase::Items(0);
                 }
                 Ok(known)
@@ -231,7 +240,8 @@ impl ListMerge {
                 Ok(true)
             }
             Phase::Tail => {
-                self.frame.finish(&self.members, &self.options.space, &mut self.out);
+                let (space, pager) = (&self.options.space, self.pager.take());
+                self.frame.finish(&self.members, space, pager, &mut self.out);
                 self.phase = Phase::Done;
                 Ok(true)
             }
@@ -245,10 +255,19 @@ impl ListMerge {
             return Ok(true);
         };
         match member.next()? {
-            Some(Piece::Item(item)) => self.item(index, &item)?,
+            Some(Piece::Item(item)) => {
+                if self.pager.as_mut().is_none_or(|pager| pager.admits(index)) {
+                    self.item(index, &item)?;
+                }
+            }
             Some(_) => {}
             None if member.stage == Stage::Items => return Ok(false),
-            None => self.phase = Phase::Items(index + 1),
+            None => {
+                if let Some(pager) = &mut self.pager {
+                    pager.leave(index, member);
+                }
+                self.phase = Phase::Items(index + 1);
+            }
         }
         Ok(true)
     }

@@ -25,6 +25,7 @@ fn options() -> MergeOptions {
         one_key_once: true,
         show_state: false,
         include_object: IncludeObject::Metadata,
+        page: None,
     }
 }
 
