@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
@@ -26,6 +26,14 @@ pub(crate) enum PumpError {
 
 type Read = (usize, AnswerBody, Result<Option<Bytes>, Fault>);
 
+/// The beginning of the merged answer.
+pub(crate) enum Begun {
+    /// All of it.
+    Whole(Bytes),
+    /// The first bytes; more follow.
+    Part(Bytes),
+}
+
 /// The members' answers on their way into one.
 pub(crate) struct Pump {
     merge: ListMerge,
@@ -40,6 +48,18 @@ impl Pump {
     /// Makes a pump of a merge and the bodies of its members, by their numbers.
     pub(crate) fn new(merge: ListMerge, bodies: Vec<(usize, AnswerBody)>) -> Self {
         Self { merge, idle: bodies, reading: FuturesUnordered::new() }
+    }
+
+    /// Reads at least the first `enough` bytes of the merged answer, if it has so many.
+    pub(crate) async fn begin(&mut self, enough: usize) -> Result<Begun, PumpError> {
+        let mut first = BytesMut::new();
+        while first.len() < enough {
+            match self.next().await? {
+                Some(chunk) => first.extend_from_slice(&chunk),
+                None => return Ok(Begun::Whole(first.freeze())),
+            }
+        }
+        Ok(Begun::Part(first.freeze()))
     }
 
     /// The next bytes of the merged answer; `None` at its true end.
