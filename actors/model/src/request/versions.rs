@@ -23,7 +23,7 @@ pub enum BareMeans {
 /// nobody can give exactly that one.
 ///
 /// # Errors
-/// 400 where it is no version; 410 where it is of another epoch, or another member's and exact.
+/// 400 where it is no version, 422 where it is to be matched in an unknown way; 410 where it is of another epoch, or another member's and exact.
 pub fn in_words_of(
     query: &mut Query,
     space: &VersionSpace,
@@ -31,6 +31,11 @@ pub fn in_words_of(
     bare: BareMeans,
 ) -> Result<(), Status> {
     let Some(text) = query.resource_version() else { return Ok(()) };
+    if let Some(other) =
+        query.resource_version_match().filter(|it| !matches!(*it, "Exact" | "NotOlderThan"))
+    {
+        return Err(unsupported(other));
+    }
     let parsed = ResourceVersion::parse(text).map_err(|error| unreadable(text, &error))?;
     let exact = query.resource_version_match() == Some("Exact");
     let version = match parsed {
@@ -100,6 +105,14 @@ pub fn drop_limit(query: &mut Query) {
     {
         query.set("resourceVersionMatch", "Exact");
     }
+}
+
+/// What an API server says to a `resourceVersionMatch` that it does not know.
+fn unsupported(text: &str) -> Status {
+    let message = format!(
+        "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Unsupported value: {text:?}: supported values: \"Exact\", \"NotOlderThan\", \"\""
+    );
+    Status::new(Reason::Invalid, message)
 }
 
 /// What an API server says to a version that it cannot read.
@@ -203,5 +216,7 @@ mod tests {
         let other = SEEN.replace("=7", "=8");
         assert_eq!(said(&other, "tokyo", BareMeans::Its), Err(410));
         assert_eq!(said("resourceVersion=x", "tokyo", BareMeans::Its), Err(400));
+        let matched = "resourceVersion=5&resourceVersionMatch=Sometimes";
+        assert_eq!(said(matched, "osaka", BareMeans::Anothers), Err(422));
     }
 }
