@@ -24,3 +24,4 @@ pub mod member;
 pub mod patience;
 pub mod region;
 pub mod registry;
+mod unzip;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_http::Response;
 use actix_http::body::BoxBody;
+use actix_http::header::{ACCEPT_ENCODING, HeaderValue};
 use serde_json::Value;
 use tenbin_fleet::answer::Answer;
 use tenbin_fleet::fault::Fault;
@@ -60,7 +61,7 @@ pub(super) async fn ask(
     }
     let code = answer.status.as_u16();
     match code {
-        200..=299 => Reply::Listing(answer),
+        200..=299 => Reply::Listing(answer.unzipped()),
         403 => Reply::Barred(refusal(Reason::Forbidden, answer).await),
         404 => Reply::Lacking(refusal(Reason::NotFound, answer).await),
         410 if plan.is_continued() => expired(plan.page.as_ref(), index, answer).await,
@@ -84,7 +85,10 @@ async fn send(
     let query = plan.query_for(asked, member, turn);
     let query = query.map_err(|status| Reply::Refused(respond::status(&status)))?;
     let call = asked.get(member, target(path, &query), &plan.accepted.upstream);
-    let call = call.map_err(Reply::Barred)?;
+    let mut call = call.map_err(Reply::Barred)?;
+    if member.access.zips {
+        call.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     let sent = asked.worker.lanes.send(member, call).await;
     sent.map_err(|fault: Fault| Reply::Dead(fault.to_string()))
 }
