@@ -30,7 +30,7 @@ mod walk;
 
 pub use annotate::annotate;
 pub use merge::{ListMerge, MAX_ITEM_BYTES, MergeError, MergeOptions};
-pub use pages::{MAX_TOKEN_BYTES, Page, Turn};
+pub use pages::{Page, Turn};
 pub use scanner::{ListScanner, Piece, Shape};
 pub use skip::MAX_DEPTH;
 

@@ -36,6 +36,11 @@ fn pages_of_any_size_are_the_list() -> Result<()> {
         assert_eq!(shown, unpaged, "{limit}");
     }
     assert_eq!(all_pages(&client, &path, 36)?.len(), 1, "what fits is one page");
+    let first = client.json(&format!("{path}?limit=2"))?;
+    let token = rest(&first).context("one page")?;
+    let others = client.json(&format!("{path}?continue={token}"))?;
+    assert_eq!(names(&others)?, unpaged[2..], "without a limit all that is left comes");
+    assert_eq!(rest(&others), None);
     Ok(())
 }
 

@@ -144,7 +144,8 @@ fn a_cluster_forgets_the_state_of_a_list(fleet: &mut Fleet, daemon: &Daemon) -> 
     let mut next = format!("{PATH}?limit=500&continue={token}");
     let mut expired = 0;
     loop {
-        let answer = client.get(&next)?;
+        // Tenbin may not know yet that the clusters are back.
+        let answer = eventually!(client.get(&next), |answer| answer.status != 503);
         let page = answer.json()?;
         if answer.status == 410 {
             assert_eq!(page["reason"], "Expired", "{page:#}");

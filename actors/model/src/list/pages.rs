@@ -11,25 +11,21 @@
 //! each key is shown once, a page of one member would have to know the keys of all members before
 //! it, on all earlier pages. Such a list is answered whole, as the API allows; it streams.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+mod token;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use self::token::{Token, no_token, too_old};
 use crate::ids::ClusterName;
 use crate::request::query::Query;
-use crate::resource_version::{MAX_SLOTS, ResourceVersion, VersionSpace};
-use crate::status::{Reason, Status};
+use crate::resource_version::{ResourceVersion, VersionSpace};
+use crate::status::Status;
 
-/// The most bytes of a continue token; it travels in the head of a request.
-pub const MAX_TOKEN_BYTES: usize = 36 << 10;
 /// The most bytes of a member's own token; those of API servers stay below 1 KiB.
 pub(super) const MAX_PART_BYTES: usize = 8 << 10;
 /// The most bytes of columns in a token; of longer ones each page has those of its members.
 const MAX_COLUMN_BYTES: usize = 8 << 10;
-/// The form of the token; another one is of another version of tenbin.
-const FORM: u8 = 1;
-
 /// Which part of a list one answer has.
 #[derive(Debug, Clone)]
 pub struct Page {
@@ -70,17 +66,6 @@ enum Position {
     Newest,
     /// Behind what this token of the member's stands for.
     Behind(String),
-}
-
-/// What a continue token holds.
-#[derive(Serialize, Deserialize)]
-struct Token {
-    v: u8,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    rv: Option<String>,
-    left: Vec<Turn>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    columns: Option<Box<RawValue>>,
 }
 
 // === impl Page ===
@@ -192,7 +177,7 @@ impl Page {
             return (rv, None);
         }
         let count = left.iter().try_fold(0_u64, |sum, turn| sum.checked_add(turn.count?));
-        let token = Token { v: FORM, rv: rv.clone(), left, columns: self.columns };
+        let token = Token::new(rv.clone(), left, self.columns);
         (rv, Some((token.encode(), count)))
     }
 }
@@ -272,44 +257,6 @@ impl Turn {
         // What the old version had need not be what the newest has.
         Self { position: Position::Newest, count: None, ..self.clone() }
     }
-}
-
-// === impl Token ===
-
-impl Token {
-    fn encode(&self) -> String {
-        let text = serde_json::to_vec(self).unwrap_or_default();
-        URL_SAFE_NO_PAD.encode(text)
-    }
-
-    fn decode(token: &str) -> Result<Self, Status> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(no_token("it is too long"));
-        }
-        let text = URL_SAFE_NO_PAD.decode(token).map_err(|error| no_token(&error.to_string()))?;
-        let token: Self =
-            serde_json::from_slice(&text).map_err(|error| no_token(&error.to_string()))?;
-        if token.v != FORM {
-            return Err(no_token("it is of another version"));
-        }
-        let twice = |turn: &Turn| token.left.iter().filter(|it| it.member == turn.member).count();
-        if token.left.len() > MAX_SLOTS || token.left.iter().any(|turn| twice(turn) > 1) {
-            return Err(no_token("it has too many members"));
-        }
-        Ok(token)
-    }
-}
-
-/// What an API server says to a token that it cannot read.
-fn no_token(reason: &str) -> Status {
-    let message = format!("invalid continue token: continue key is not valid: {reason}");
-    Status::new(Reason::BadRequest, message)
-}
-
-/// What an API server says to a token of a state that it no longer has.
-fn too_old() -> Status {
-    let message = "The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter.";
-    Status::new(Reason::Expired, message)
 }
 
 #[cfg(test)]

@@ -37,11 +37,10 @@ pub fn in_words_of(
         return Err(unsupported(other));
     }
     let parsed = ResourceVersion::parse(text).map_err(|error| unreadable(text, &error))?;
-    let exact = query.resource_version_match() == Some("Exact");
     let version = match parsed {
         ResourceVersion::Unset | ResourceVersion::Any => return Ok(()),
         ResourceVersion::Bare(version) if bare == BareMeans::Its => Some(version),
-        ResourceVersion::Bare(_) if exact => {
+        ResourceVersion::Bare(_) if is_exact(query) => {
             let message = "The resourceVersion for the provided list is of one member: list again";
             return Err(Status::new(Reason::Expired, message));
         }
@@ -69,7 +68,7 @@ pub fn leaves_out(query: &Query, space: &VersionSpace, member: &ClusterName) -> 
     match version {
         Some(Ok(ResourceVersion::Composite(composite))) => {
             let component = space.slot_of(member).and_then(|slot| composite.component(slot));
-            query.resource_version_match() == Some("Exact")
+            is_exact(query)
                 && composite.epoch() == space.epoch()
                 && component.is_none_or(|version| version == 0)
         }
@@ -95,15 +94,23 @@ pub fn check_continued(query: &Query) -> Result<(), Status> {
 
 /// Takes the limit out of the query of a list that is answered whole.
 ///
-/// A limit makes a `resourceVersion` mean exactly that version; so it goes on to do.
+/// A limit makes a `resourceVersion` mean exactly that version: the query goes on to mean it.
 pub fn drop_limit(query: &mut Query) {
-    let limited = matches!(query.limit(), Ok(Some(_)));
-    drop(query.take("limit"));
-    if limited
-        && query.resource_version().is_some_and(|version| version != "0")
-        && query.resource_version_match().is_none()
-    {
+    if is_exact(query) {
         query.set("resourceVersionMatch", "Exact");
+    }
+    drop(query.take("limit"));
+}
+
+/// Whether a version is asked for and no other will do; where nothing is said of that, a limit
+/// means it.
+fn is_exact(query: &Query) -> bool {
+    match query.resource_version_match() {
+        Some(text) => text == "Exact",
+        None => {
+            matches!(query.limit(), Ok(Some(_)))
+                && query.resource_version().is_some_and(|version| version != "0")
+        }
     }
 }
 
@@ -180,6 +187,7 @@ mod tests {
         };
         let exact = format!("{SEEN}&resourceVersionMatch=Exact");
         assert!(left_out(&exact, "osaka") && left_out(&exact, "kobe"));
+        assert!(left_out(&format!("{SEEN}&limit=1"), "osaka"));
         assert!(!left_out(&exact, "tokyo"));
         assert!(!left_out(SEEN, "osaka"), "any later state has it");
         assert!(!left_out(&exact.replace("=7", "=8"), "osaka"), "that is refused");

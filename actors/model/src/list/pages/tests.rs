@@ -1,11 +1,15 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::token::MAX_TOKEN_BYTES;
 use super::*;
 use crate::list::{IncludeObject, ListMerge, MergeOptions};
+use crate::status::Reason;
 
 const NAMES: [&str; 4] = ["tokyo", "osaka", "nagoya", "kobe"];
 
@@ -185,7 +189,7 @@ proptest! {
         left in prop::collection::vec(turn(), 1..2),
         rv in "70[0-9]{19}",
     ) {
-        let token = Token { v: FORM, rv: Some(rv.clone()), left: left.clone(), columns: None };
+        let token = Token::new(Some(rv.clone()), left.clone(), None);
         let page = Page::continued(&token.encode(), None, &space(1), |_| true).unwrap();
         prop_assert_eq!(page.turns(), &*left);
         prop_assert_eq!(page.version, Some(rv));
