@@ -16,6 +16,7 @@ use tenbin_model::status::{Reason, Status};
 
 use crate::asked::{self, Asked};
 use crate::audit::Audit;
+use crate::places::Places;
 use crate::respond::Answered;
 use crate::router::RouteTable;
 use crate::worker::Worker;
@@ -31,13 +32,24 @@ pub(crate) async fn handle(
     let answered = match authenticate::caller_of(&worker, &table, &request).await {
         Ok(caller) => {
             caller.user().clone_into(&mut audit.user);
-            answer(worker, table, &mut request, caller).await
+            limited(worker, table, &mut request, caller).await
         }
         Err(status) => Err(status),
     };
     let response = answered.unwrap_or_else(|status| respond::status(&status));
     audit.code = Some(response.status().as_u16());
     Ok(response)
+}
+
+/// Answers a caller who has not too much under way.
+async fn limited(
+    worker: Rc<Worker>,
+    table: Arc<RouteTable>,
+    request: &mut Request,
+    caller: Caller,
+) -> Answered {
+    let place = Places::enter(&worker.shared.places, &caller, request, table.rules.limits)?;
+    Ok(place.hold_during(answer(worker, table, request, caller).await?))
 }
 
 async fn answer(

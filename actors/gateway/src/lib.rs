@@ -7,6 +7,7 @@
 //! | `authenticate`, `tokens` | who asks |
 //! | [`router`] | the actor that publishes where requests go |
 //! | `handler` | one request, from its head to its audit line |
+//! | `places` | how much one user may have under way |
 //! | `audit` | the line that every request leaves |
 //! | [`peers`] | the peers port: who sends, what is answered from memory, what goes to own |
 //! | `asked` | what is known of a request once it is authenticated |
@@ -29,6 +30,7 @@ mod lists;
 mod pass;
 mod peek;
 pub mod peers;
+mod places;
 mod pump;
 mod read_one;
 mod respond;

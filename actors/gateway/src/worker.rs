@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::places::Places;
 use crate::router::RouteTable;
 use crate::tls::Certificates;
 use crate::tokens::Tokens;
@@ -29,6 +30,8 @@ pub struct Shared {
     pub placer: Slot<Placer>,
     /// Time.
     pub clock: Clock,
+    /// What users have under way.
+    pub(crate) places: Arc<Places>,
     /// Writes under way, which outlive their clients.
     pub writes: TaskTracker,
     /// Whose turn it is to write an object.
@@ -63,6 +66,7 @@ impl Shared {
             certificates: Arc::new(certificates),
             placer,
             clock,
+            places: Arc::default(),
             writes: TaskTracker::new(),
             turns: Turns::default(),
             draining: CancellationToken::new(),
