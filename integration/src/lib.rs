@@ -42,7 +42,7 @@ pub mod workdir;
 pub use cluster::{Cluster, ClusterSpec};
 pub use daemon::{Daemon, DaemonBuilder};
 pub use fleet::{Fleet, FleetBuilder};
-pub use http::{Client, Response};
+pub use http::{Client, Response, Streaming};
 pub use kubectl::{Kubectl, Output};
 pub use kubelet::{Kubelet, Usage};
 pub use power::{Behaviour, FaultyPredictor, Metrics, Model, Power};

@@ -26,6 +26,7 @@ use tenbin_model::request::versions::{
 use tenbin_model::status::{Reason, Status};
 use tracing::debug;
 
+pub(crate) use self::ask::refusal;
 use self::ask::{Reply, ask};
 use crate::asked::Asked;
 use crate::find;
@@ -245,7 +246,7 @@ impl Plan {
 }
 
 /// The answer where no member lists: what own says, if it says anything; 403 before 404.
-fn nobody(verdicts: &[Status]) -> Status {
+pub(crate) fn nobody(verdicts: &[Status]) -> Status {
     let dead = |status: &&Status| status.code == 503;
     let worst = verdicts.iter().find(dead).or_else(|| verdicts.iter().find(|it| it.code == 403));
     worst.or_else(|| verdicts.first()).cloned().unwrap_or_else(|| {

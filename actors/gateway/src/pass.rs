@@ -46,18 +46,6 @@ pub(crate) async fn received(asked: &Asked) -> Answered {
     send(asked, &own, &asked.path, &asked.query, asked.body.clone()).await
 }
 
-/// Passes a watch of a collection to own, and says that it shows no more than that.
-pub(crate) async fn watch_own(asked: &Asked) -> Answered {
-    let own = own(asked)?;
-    let query = asked.watch_query(&own)?;
-    let mut response = to(asked, &own, &asked.path, &query).await?;
-    if asked.table.fleet.members().len() > 1 {
-        let text = format!("this watch shows {} alone: merged watches are not there yet", own.name);
-        respond::warn(&mut response, [&text]);
-    }
-    Ok(response)
-}
-
 /// Passes the request to `member`, without what only tenbin may write, and streams its answer.
 pub(crate) async fn to(asked: &Asked, member: &Arc<Member>, path: &str, query: &str) -> Answered {
     let stripped = strip_state(asked.header(&CONTENT_TYPE), &asked.body);

@@ -98,7 +98,7 @@ fn dead(member: &Member, code: u16) -> Reply {
 }
 
 /// A member's refusal, named.
-async fn refusal(reason: Reason, answer: Answer) -> Status {
+pub(crate) async fn refusal(reason: Reason, answer: Answer) -> Status {
     let member = answer.member.clone();
     let body = answer.whole(REFUSAL_LIMIT).await.unwrap_or_default();
     let message = respond::message(&body);
