@@ -43,7 +43,7 @@ impl Kubectl {
         Self::with_program(tools::program("kubectl-1.32")?, kubeconfig)
     }
 
-    /// kubectl 1.29, which knows neither WebSockets nor streaming lists.
+    /// kubectl 1.29, which streams by SPDY alone and lists without streaming.
     pub fn v1_29(kubeconfig: impl AsRef<Path>) -> Result<Self> {
         Self::with_program(tools::program("kubectl-1.29")?, kubeconfig)
     }
