@@ -64,11 +64,17 @@ fn a_second_apply_changes_nothing_and_a_diff_is_empty() -> Result<()> {
         let changed: Vec<&str> = diff.stdout.lines().filter(|it| it.starts_with("+ ")).collect();
         let images = changed.iter().filter(|line| line.contains("image: httpd"));
         assert_eq!(images.count(), 2, "{version}: {}", diff.stdout);
+        assert!(changed_lines_of_tenbin(&diff.stdout).is_empty(), "{version}: {}", diff.stdout);
         let applied = kubectl.apply(&other)?;
         let configured = |it: &&String| it.ends_with(" configured");
         assert_eq!(lines(&applied).iter().filter(configured).count(), 3, "{version}: {applied}");
     }
     Ok(())
+}
+
+/// The lines that a diff adds or takes away which speak of tenbin.
+fn changed_lines_of_tenbin(diff: &str) -> Vec<&str> {
+    diff.lines().filter(|it| it.starts_with(['+', '-']) && it.contains("tenbin")).collect()
 }
 
 fn lines(text: &str) -> Vec<String> {
