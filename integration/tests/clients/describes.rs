@@ -6,6 +6,29 @@ use tenbin_integration::{Kubectl, Table, deployment, eventually};
 use super::{DAEMON, FLEET, NAMES, described, kubectl, kubectls, pods, quiet, sorted, space};
 
 #[test]
+fn describe_of_a_folded_deployment_sums_up_and_shows_the_events_of_all() -> Result<()> {
+    let space = space("describe-folded")?;
+    let path = space.path("deployments");
+    DAEMON.client()?.send_json("POST", &path, &deployment("web", 10))?.success()?;
+    // Another kind of the same name: its events are not the Deployment's.
+    let set = tenbin_integration::stateful_set("web", 1);
+    DAEMON.client()?.send_json("POST", &space.path("statefulsets"), &set)?.success()?;
+    for (version, kubectl) in kubectls(&space)? {
+        let describe = ["describe", "deployment", "web"];
+        let said = eventually!(quiet(&kubectl, &describe), |said: &String| {
+            said.contains("10 available") && said.matches("Scaled up replica set").count() == 3
+        });
+        let replicas = "10 desired | 10 updated | 10 total | 10 available | 0 unavailable";
+        assert_eq!(described(&said, "Replicas")?, replicas, "{version}");
+        for share in ["from 0 to 5", "from 0 to 3", "from 0 to 2"] {
+            assert!(said.contains(share), "{version}: {said}");
+        }
+        assert!(!said.contains("statefulset-controller"), "{version}: {said}");
+    }
+    Ok(())
+}
+
+#[test]
 fn describe_finds_objects_of_any_cluster_with_their_events() -> Result<()> {
     let space = space("describe-far")?;
     pods(&space)?;
