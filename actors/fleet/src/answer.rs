@@ -12,8 +12,9 @@ use tenbin_kernel::Slot;
 use tenbin_model::ids::ClusterName;
 
 use crate::fault::Fault;
-use crate::forwarder::{Forwarder, Ticket};
+use crate::forwarder::Forwarder;
 use crate::patience::Patience;
+use crate::places::Ticket;
 use crate::unzip::unzipped;
 
 /// How long an answer that is read as a whole may take.

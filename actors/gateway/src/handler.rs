@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_http::body::BoxBody;
 use actix_http::header::UPGRADE;
-use actix_http::{HttpMessage as _, Request, Response};
+use actix_http::{HttpMessage as _, Method, Request, Response};
 use tenbin_model::body::MAX_BODY;
 use tenbin_model::identity::Caller;
 use tenbin_model::request::classify::{Head, classify};
@@ -108,5 +108,8 @@ async fn dispatch(asked: Asked, route: Route) -> Answered {
 
 async fn found(asked: &Asked, object: &Object) -> Answered {
     let member = find::holder(asked, object).await?;
+    if asked.method == Method::PUT || asked.method == Method::PATCH {
+        return pass::change(asked, &member).await;
+    }
     pass::to(asked, &member, &asked.path, &asked.query).await
 }

@@ -26,6 +26,7 @@ mod audit;
 mod authenticate;
 mod find;
 mod handler;
+mod involved;
 mod lists;
 mod pass;
 mod peek;

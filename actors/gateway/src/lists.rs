@@ -30,6 +30,7 @@ pub(crate) use self::ask::refusal;
 use self::ask::{Reply, ask};
 use crate::asked::Asked;
 use crate::find;
+use crate::involved::Involved;
 use crate::pump::{Begun, Pump, PumpError};
 use crate::respond::{self, Answered};
 
@@ -45,6 +46,7 @@ struct Plan {
     partial: bool,
     /// Which part of the list is asked for; `None` is the whole list.
     page: Option<Page>,
+    involved: Involved,
 }
 
 /// What the replies come to.
@@ -60,6 +62,7 @@ pub(crate) async fn list(asked: Asked, collection: &Collection, class: WriteClas
     let mut plan = Plan::new(&asked, class)?;
     plan.narrow_to_node(&asked).await?;
     plan.paginate(&asked)?;
+    plan.involved = Involved::find(&asked, &plan.members, collection, &plan.query).await;
     let path = collection.path();
     let zips = zip::is_accepted(&asked);
     let mut lost: Vec<(usize, String)> = Vec::new();
@@ -122,7 +125,17 @@ impl Plan {
             .collect();
         let unfolded = filter.is_unfolding();
         let fold = fold.filter(|_| !unfolded);
-        Ok(Self { members, query, accepted, include_object, fold, unfolded, partial, page: None })
+        Ok(Self {
+            members,
+            query,
+            accepted,
+            include_object,
+            fold,
+            unfolded,
+            partial,
+            page: None,
+            involved: Involved::default(),
+        })
     }
 
     /// Leaves only the member whose node the pods are asked for, so that a drain empties one machine
@@ -234,6 +247,7 @@ impl Plan {
         turn: Option<&Turn>,
     ) -> Result<String, Status> {
         let mut query = self.query.clone();
+        self.involved.translate(&mut query, &member.name);
         // Of several members nobody knows whose version a bare one is.
         let alone = self.members.len() == 1;
         let bare = if alone { BareMeans::Its } else { BareMeans::Anothers };
