@@ -1,9 +1,10 @@
 //! What people do to machines: cordon, taint, drain; and what they use.
 
 use anyhow::Result;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tenbin_integration::kubelet::Metered;
 use tenbin_integration::power::MetricsServer;
-use tenbin_integration::{Cluster, Kubelet, Table, Usage, eventually, kwok};
+use tenbin_integration::{Cluster, Kubectl, Kubelet, Table, Usage, eventually, kwok};
 
 use super::{FLEET, NAMES, kubectl, kubectls, quiet, space};
 
@@ -18,7 +19,7 @@ fn a_drain_empties_one_machine_and_not_its_namesakes() -> Result<()> {
     for (version, kubectl) in kubectls(&space)? {
         for cluster in ["osaka", "nagoya"] {
             for (name, node) in [("on", shared.to_owned()), ("beside", format!("{cluster}-n0"))] {
-                let pod = serde_json::json!({
+                let pod = json!({
                     "apiVersion": "v1", "kind": "Pod",
                     "metadata": {"name": format!("{version}-{name}-{cluster}")},
                     "spec": {"nodeName": node, "containers": [{"name": "c", "image": "i"}]},
@@ -78,25 +79,36 @@ fn taints_and_labels_reach_the_machine() -> Result<()> {
 }
 
 #[test]
-fn top_shows_what_the_machines_of_all_clusters_use() -> Result<()> {
+fn top_shows_what_machines_and_pods_of_all_clusters_use() -> Result<()> {
     let space = space("top")?;
-    let folder = FLEET.folder().join("top");
-    let kubelet = Kubelet::start(&folder)?;
+    let kubelet = Kubelet::start(&FLEET.folder().join("top"))?;
     let _servers = metered(&kubelet)?;
-    let machine = |cluster: &&str| format!("{cluster}-metered");
-    kubelet.set(NAMES.iter().map(machine).zip([1.6, 3.2, 4.8].map(Usage::cores)))?;
+    for (cluster, cores) in NAMES.iter().zip([1.6, 3.2, 4.8]) {
+        let (machine, pod) = (format!("{cluster}-metered"), format!("web-{cluster}"));
+        let body = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": pod},
+            "spec": {"nodeName": machine, "containers": [{"name": "web", "image": "nginx"}]}});
+        space.create_in(cluster, "pods", &body)?;
+        let usage = Usage::cores(cores / 2.0);
+        let pod = Metered { namespace: space.name(), name: &pod, container: "web", usage };
+        kubelet.set_with_pods(&machine, Usage::cores(cores), &[pod])?;
+    }
     let kubectl = kubectl(&space)?;
+    let column = |kubectl: &Kubectl, what: &str, title: &str| -> Result<Vec<String>> {
+        let table = Table::read(&kubectl.ok(["top", what, "--sort-by=cpu"])?)?;
+        Ok(table.column(title)?.into_iter().take(3).map(str::to_owned).collect())
+    };
     // metrics-server knows a machine after its second look.
-    eventually!(kubectl.ok(["top", "nodes"]), |text: &String| {
-        NAMES.iter().all(|cluster| text.contains(&format!("{cluster}-metered ")))
-            && ["1600m", "3200m", "4800m"].iter().all(|cores| text.contains(cores))
+    eventually!(column(&kubectl, "nodes", "CPU(cores)"), |it: &Vec<String>| {
+        *it == ["4800m", "3200m", "1600m"]
+    });
+    eventually!(column(&kubectl, "pods", "CPU(cores)"), |it: &Vec<String>| {
+        *it == ["2400m", "1600m", "800m"]
     });
     for (version, kubectl) in kubectls(&space)? {
-        let table = Table::read(&kubectl.ok(["top", "nodes", "--sort-by=cpu"])?)?;
-        for (cluster, cores) in NAMES.iter().zip(["1600m", "3200m", "4800m"]) {
-            assert_eq!(table.cell(&machine(cluster), "CPU(cores)")?, cores, "{version}");
-        }
-        assert_eq!(table.column("NAME")?.first(), Some(&"nagoya-metered"), "{version}");
+        let machines = ["nagoya-metered", "osaka-metered", "tokyo-metered"];
+        assert_eq!(column(&kubectl, "nodes", "NAME")?, machines, "{version}");
+        let pods = ["web-nagoya", "web-osaka", "web-tokyo"];
+        assert_eq!(column(&kubectl, "pods", "NAME")?, pods, "{version}");
     }
     Ok(())
 }
