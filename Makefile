@@ -29,7 +29,8 @@ test: ## what a change needs: every test, against real control planes
 	$(STEP) "predictor" integration/predictor/build.sh; \
 	$(STEP) "cargo build -p tenbin" cargo build -p tenbin; \
 	$(STEP) "build the tests" cargo test --workspace --no-run; \
-	$(STEP) "cargo test --workspace" cargo test --workspace --no-fail-fast
+	$(STEP) "tests of the crates" cargo test --workspace --exclude tenbin-integration --no-fail-fast; \
+	$(STEP) "tests of real processes" integration/test.sh
 
 lint: ## formatting and lints, warnings are errors; cargo-deny when it is installed
 	@rm -f build/steps

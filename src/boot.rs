@@ -20,10 +20,7 @@ use tenbin_placement::{Placer, placer};
 use tenbin_score::cluster_score::{self, Keeper};
 use tenbin_score::ledger::{KnownFleet, LoadScores, StateLock};
 use tenbin_score::{Estimator, Ledger, Scorer, estimator};
-use tenbin_writes::turns::Turns;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use crate::exit::Exit;
@@ -103,15 +100,7 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
     };
     let port = peers::port(config, tellers).await?;
     actix::spawn(peers::renew(port.clone(), registry.clone(), configured, base.clock.clone()));
-    let shared = Arc::new(Shared {
-        table,
-        certificates: Arc::new(certificates),
-        placer,
-        clock: base.clock.clone(),
-        writes: TaskTracker::new(),
-        turns: Turns::default(),
-        draining: CancellationToken::new(),
-    });
+    let shared = Shared::new(table, fleet.clone(), certificates, placer, base.clock.clone());
     Ok(Tree {
         base,
         registry,
@@ -121,7 +110,7 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
         fleet,
         board,
         max_age: Arc::new(ArcSwap::from_pointee(config.score.max_age)),
-        shared,
+        shared: Arc::new(shared),
         peers: port,
         config: publisher,
     })

@@ -7,11 +7,13 @@
 //! | `authenticate`, `tokens` | who asks |
 //! | [`router`] | the actor that publishes where requests go |
 //! | `handler` | one request, from its head to its audit line |
+//! | `places` | how much one user may have under way |
 //! | `audit` | the line that every request leaves |
 //! | [`peers`] | the peers port: who sends, what is answered from memory, what goes to own |
 //! | `asked` | what is known of a request once it is authenticated |
 //! | `pass`, `find` | one member's answer, passed through |
 //! | `lists`, `pump` | the members' lists, merged while they arrive |
+//! | `watch` | the members' watches, merged while they arrive |
 //! | `read_one` | one object, folded where it is managed |
 //! | `write` | users' writes, handed to the writes crate |
 //! | `respond` | answers that tenbin makes itself |
@@ -24,15 +26,18 @@ mod audit;
 mod authenticate;
 mod find;
 mod handler;
+mod involved;
 mod lists;
 mod pass;
 mod peek;
 pub mod peers;
+mod places;
 mod pump;
 mod read_one;
 mod respond;
 pub mod router;
 pub mod tls;
 mod tokens;
+mod watch;
 pub mod worker;
 mod write;

@@ -23,6 +23,7 @@ use tracing::debug;
 
 use crate::asked::{Asked, target};
 use crate::find;
+use crate::involved::Involved;
 use crate::pump::{Pump, PumpError};
 use crate::respond::{self, Answered};
 
@@ -39,6 +40,7 @@ struct Plan {
     unfolded: bool,
     /// Whether an answer may come without dead members.
     partial: bool,
+    involved: Involved,
 }
 
 /// What one member says to a list.
@@ -65,6 +67,7 @@ enum Judged {
 pub(crate) async fn list(asked: Asked, collection: &Collection, class: WriteClass) -> Answered {
     let mut plan = Plan::new(&asked, class)?;
     plan.narrow_to_node(&asked).await?;
+    plan.involved = Involved::find(&asked, &plan.members, collection, &plan.query).await;
     let path = collection.path();
     let mut lost: Vec<(usize, String)> = Vec::new();
     loop {
@@ -127,7 +130,8 @@ impl Plan {
         let members = asked.table.fleet.members().iter();
         let members = members.filter(|member| filter.admits(&member.name)).cloned().collect();
         let unfolded = filter.is_unfolding();
-        Ok(Self { members, query, accepted, include_object, fold, unfolded, partial })
+        let involved = Involved::default();
+        Ok(Self { members, query, accepted, include_object, fold, unfolded, partial, involved })
     }
 
     /// Leaves only the member whose node the pods are asked for, so that a drain empties one machine
@@ -193,6 +197,7 @@ impl Plan {
     /// The query in the words of one member.
     fn query_for(&self, asked: &Asked, member: &Member) -> Result<String, Status> {
         let mut query = self.query.clone();
+        self.involved.translate(&mut query, &member.name);
         let bare = if member.own { BareMeans::Its } else { BareMeans::Anothers };
         in_words_of(&mut query, &asked.table.fleet.space, &member.name, bare)?;
         Ok(query.to_string())
@@ -236,7 +241,7 @@ async fn ask(
 }
 
 /// A member's refusal, named.
-async fn refusal(reason: Reason, answer: Answer) -> Status {
+pub(crate) async fn refusal(reason: Reason, answer: Answer) -> Status {
     let member = answer.member.clone();
     let body = answer.whole(REFUSAL_LIMIT).await.unwrap_or_default();
     let message = respond::message(&body);
@@ -244,7 +249,7 @@ async fn refusal(reason: Reason, answer: Answer) -> Status {
 }
 
 /// The answer where no member lists: what own says, if it says anything; 403 before 404.
-fn nobody(verdicts: &[Status]) -> Status {
+pub(crate) fn nobody(verdicts: &[Status]) -> Status {
     let dead = |status: &&Status| status.code == 503;
     let worst = verdicts.iter().find(dead).or_else(|| verdicts.iter().find(|it| it.code == 403));
     worst.or_else(|| verdicts.first()).cloned().unwrap_or_else(|| {

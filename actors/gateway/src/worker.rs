@@ -10,9 +10,11 @@ use tenbin_fleet::member::Fleet;
 use tenbin_kernel::{Clock, Slot};
 use tenbin_placement::placer::Placer;
 use tenbin_writes::turns::Turns;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::places::Places;
 use crate::router::RouteTable;
 use crate::tls::Certificates;
 use crate::tokens::Tokens;
@@ -21,12 +23,16 @@ use crate::tokens::Tokens;
 pub struct Shared {
     /// Where requests go; published by the Router.
     pub table: Arc<ArcSwap<RouteTable>>,
+    /// The fleet as it changes; what the table is made of.
+    pub fleet: watch::Receiver<Arc<Fleet>>,
     /// TLS of the users port.
     pub certificates: Arc<Certificates>,
     /// Divides workloads.
     pub placer: Slot<Placer>,
     /// Time.
     pub clock: Clock,
+    /// What users have under way.
+    pub(crate) places: Arc<Places>,
     /// Writes under way, which outlive their clients.
     pub writes: TaskTracker,
     /// Whose turn it is to write an object.
@@ -44,6 +50,31 @@ pub(crate) struct Worker {
     pub(crate) pumps: Rc<()>,
     /// The fleet whose connections the lanes hold.
     seen: RefCell<Option<Arc<Fleet>>>,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// What workers share of these parts, before the first request.
+    pub fn new(
+        table: Arc<ArcSwap<RouteTable>>,
+        fleet: watch::Receiver<Arc<Fleet>>,
+        certificates: Certificates,
+        placer: Slot<Placer>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            table,
+            fleet,
+            certificates: Arc::new(certificates),
+            placer,
+            clock,
+            places: Arc::default(),
+            writes: TaskTracker::new(),
+            turns: Turns::default(),
+            draining: CancellationToken::new(),
+        }
+    }
 }
 
 // === impl Worker ===

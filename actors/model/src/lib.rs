@@ -7,6 +7,7 @@
 //! | [`identity`] | who a caller is in each member |
 //! | [`request`] | what a request asks for, and where it goes |
 //! | [`list`] | how the members' lists become one, byte by byte |
+//! | [`watch`] | how the members' watches become one |
 //! | [`fold`] | how the copies of a managed object become one |
 //! | [`resource_version`] | what version a merged answer carries |
 //! | [`body`] | what each member gets of a user's body |
@@ -35,3 +36,4 @@ pub mod resource_version;
 pub mod score;
 pub mod status;
 pub mod warning;
+pub mod watch;

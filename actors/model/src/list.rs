@@ -19,12 +19,12 @@ mod annotate;
 mod held;
 mod member;
 mod merge;
-mod outline;
+pub(crate) mod outline;
 mod scanner;
 mod seen;
 mod skip;
-mod table;
-mod walk;
+pub(crate) mod table;
+pub(crate) mod walk;
 
 pub use annotate::annotate;
 pub use merge::{ListMerge, MAX_ITEM_BYTES, MergeError, MergeOptions};

@@ -92,9 +92,9 @@ impl Copies {
         Some((mark.home, mark.total))
     }
 
-    /// Names the members whose object of the same name is not shown.
-    pub(super) fn namesakes(&self, table: &RouteTable) -> Option<String> {
-        let shown: Vec<ClusterName> = match self.managed(table) {
+    /// Names the members whose object of the same name is not shown, as far as they were asked.
+    pub(super) fn namesakes(&self, table: &RouteTable, fold: Option<FoldClass>) -> Option<String> {
+        let shown: Vec<ClusterName> = match fold.and_then(|_| self.managed(table)) {
             Some(copies) => copies.into_iter().map(|copy| copy.member).collect(),
             None => self.objects.first().map(|(member, _)| member.clone()).into_iter().collect(),
         };

@@ -8,16 +8,23 @@ use bytes::{BufMut, BytesMut};
 use super::ScanError;
 use super::walk::{Entry, Walk, is_space, text};
 use crate::managed::{CLUSTER, Mark, STATE};
+use crate::resource_version::ResourceVersion;
 
 /// What a merge has to know of one item; the scan ends behind the item's metadata.
 #[derive(Debug)]
-pub(super) struct Outline<'a> {
+pub(crate) struct Outline<'a> {
     /// `metadata.namespace`, empty where there is none.
-    pub(super) namespace: Cow<'a, str>,
+    pub(crate) namespace: Cow<'a, str>,
     /// `metadata.name`, empty where there is none.
-    pub(super) name: Cow<'a, str>,
+    pub(crate) name: Cow<'a, str>,
     /// `metadata.uid`, empty where there is none.
-    pub(super) uid: Cow<'a, str>,
+    pub(crate) uid: Cow<'a, str>,
+    /// Where the value of `metadata.resourceVersion` stands in the item, its quotes included.
+    pub(crate) version: Option<Range<usize>>,
+    /// The raw value of `metadata.labels`, empty where there is none.
+    pub(crate) labels: &'a [u8],
+    /// The raw value of `metadata.ownerReferences`, empty where there is none.
+    pub(crate) owners: &'a [u8],
     labelled: bool,
     state: Vec<(&'static str, Cow<'a, str>)>,
     /// The annotations that stay, with the space around them.
@@ -42,7 +49,7 @@ enum Place {
 
 impl<'a> Outline<'a> {
     /// Reads an item; the annotations of [`STATE`] go unless `show_state`.
-    pub(super) fn read(
+    pub(crate) fn read(
         item: &'a [u8],
         label_key: &str,
         show_state: bool,
@@ -51,6 +58,9 @@ impl<'a> Outline<'a> {
             namespace: Cow::Borrowed(""),
             name: Cow::Borrowed(""),
             uid: Cow::Borrowed(""),
+            version: None,
+            labels: &[],
+            owners: &[],
             labelled: false,
             state: Vec::new(),
             kept: Vec::new(),
@@ -67,40 +77,67 @@ impl<'a> Outline<'a> {
     }
 
     /// The mark of a managed copy.
-    pub(super) fn mark(&self) -> Option<Mark> {
+    pub(crate) fn mark(&self) -> Option<Mark> {
         Mark::read(self.labelled, |key| {
             self.state.iter().find(|(name, _)| *name == key).map(|(_, value)| value.as_ref())
         })
     }
 
+    /// The item's own version, where it is one member's number.
+    pub(crate) fn version(&self, item: &[u8]) -> Option<u64> {
+        match ResourceVersion::parse(&text(item.get(self.version.clone()?)?)?) {
+            Ok(ResourceVersion::Bare(version)) => Some(version),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
     /// Writes `item` with `origin`, a whole member of an object, as its first annotation.
     pub(super) fn write(&self, item: &[u8], origin: &[u8], out: &mut BytesMut) {
-        match &self.place {
-            Place::Annotations(range) => {
-                out.put_slice(item.get(..range.start).unwrap_or_default());
-                out.put_slice(b"{");
-                out.put_slice(origin);
-                for kept in &self.kept {
-                    out.put_slice(b",");
-                    out.put_slice(kept);
-                }
-                out.put_slice(b"}");
-                out.put_slice(item.get(range.end..).unwrap_or_default());
-            }
+        self.write_part(item, 0..item.len(), origin, out);
+    }
+
+    /// Writes `item` as [`Self::write`] does, with `version`, a JSON string, in the place of its own.
+    pub(crate) fn write_at(&self, item: &[u8], origin: &[u8], version: &[u8], out: &mut BytesMut) {
+        let Some(Range { start, end }) = self.version.clone() else {
+            return self.write(item, origin, out);
+        };
+        let (before, after) = (0..start, end..item.len());
+        if start < self.place.start() {
+            out.put_slice(item.get(before).unwrap_or_default());
+            out.put_slice(version);
+            self.write_part(item, after, origin, out);
+        } else {
+            self.write_part(item, before, origin, out);
+            out.put_slice(version);
+            out.put_slice(item.get(after).unwrap_or_default());
+        }
+    }
+
+    /// Writes a part of `item` in which the place of the annotations is.
+    fn write_part(&self, item: &[u8], part: Range<usize>, origin: &[u8], out: &mut BytesMut) {
+        let whole = item.get(..part.end).unwrap_or_default();
+        let (first, rest, open, close): (usize, usize, &[u8], &[u8]) = match &self.place {
+            Place::Annotations(range) => (range.start, range.end, b"{", b"}"),
             Place::Metadata(range) => {
-                put_first(item, range.start, &[b"\"annotations\":{", origin, b"}"], out);
+                (range.start + 1, range.start + 1, b"\"annotations\":{", b"}")
             }
-            Place::NullMetadata(range) => {
-                out.put_slice(item.get(..range.start).unwrap_or_default());
-                out.put_slice(b"{\"annotations\":{");
-                out.put_slice(origin);
-                out.put_slice(b"}}");
-                out.put_slice(item.get(range.end..).unwrap_or_default());
-            }
-            Place::Item => {
-                put_first(item, 0, &[b"\"metadata\":{\"annotations\":{", origin, b"}}"], out);
+            Place::NullMetadata(range) => (range.start, range.end, b"{\"annotations\":{", b"}}"),
+            Place::Item => (1, 1, b"\"metadata\":{\"annotations\":{", b"}}"),
+        };
+        out.put_slice(whole.get(part.start..first).unwrap_or_default());
+        out.put_slice(open);
+        out.put_slice(origin);
+        if let Place::Annotations(_) = self.place {
+            for kept in &self.kept {
+                out.put_slice(b",");
+                out.put_slice(kept);
             }
         }
+        out.put_slice(close);
+        if first == rest && !is_last(item, rest) {
+            out.put_slice(b",");
+        }
+        out.put_slice(whole.get(rest..).unwrap_or_default());
     }
 
     fn metadata(
@@ -126,7 +163,13 @@ impl<'a> Outline<'a> {
                     self.namespace = text(entry.value).ok_or(ScanError::Unexpected("namespace"))?;
                 }
                 "uid" => self.uid = text(entry.value).ok_or(ScanError::Unexpected("uid"))?,
+                "resourceVersion" => {
+                    let Range { start: from, end: to } = entry.value_range;
+                    self.version = Some(start + from..start + to);
+                }
+                "ownerReferences" => self.owners = entry.value,
                 "labels" if entry.value != b"null" => {
+                    self.labels = entry.value;
                     self.labelled = has_key(entry.value, label_key)?;
                 }
                 "annotations" => {
@@ -165,12 +208,12 @@ impl<'a> Outline<'a> {
 }
 
 /// The annotation that names an item's member, as a member of an object.
-pub(super) fn origin(cluster: &str) -> Vec<u8> {
+pub(crate) fn origin(cluster: &str) -> Vec<u8> {
     format!("{}:{}", quoted(CLUSTER), quoted(cluster)).into_bytes()
 }
 
 /// A text as a JSON string.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
@@ -184,15 +227,22 @@ fn has_key(object: &[u8], key: &str) -> Result<bool, ScanError> {
     Ok(false)
 }
 
-/// Writes `item` with `parts` as the first member of the object that starts at `brace`.
-fn put_first(item: &[u8], brace: usize, parts: &[&[u8]], out: &mut BytesMut) {
-    let (head, rest) = item.split_at_checked(brace + 1).unwrap_or((item, &[]));
-    out.put_slice(head);
-    for part in parts {
-        out.put_slice(part);
+/// Whether the object that is open at `at` ends there.
+fn is_last(item: &[u8], at: usize) -> bool {
+    let rest = item.get(at..).unwrap_or_default();
+    rest.iter().copied().find(|byte| !is_space(*byte)) == Some(b'}')
+}
+
+// === impl Place ===
+
+impl Place {
+    /// Where the annotations begin.
+    fn start(&self) -> usize {
+        match self {
+            Self::Annotations(range) | Self::Metadata(range) | Self::NullMetadata(range) => {
+                range.start
+            }
+            Self::Item => 0,
+        }
     }
-    if rest.iter().copied().find(|byte| !is_space(*byte)) != Some(b'}') {
-        out.put_slice(b",");
-    }
-    out.put_slice(rest);
 }

@@ -15,20 +15,20 @@ const CLUSTER_COLUMN: &str = r#"{"name":"Cluster","type":"string","format":"","d
 
 /// The columns of the answer: the first member's, then new ones of later members.
 #[derive(Debug, Default)]
-pub(super) struct Columns {
+pub(crate) struct Columns {
     definitions: Vec<(String, Box<RawValue>)>,
 }
 
 /// Which of its cells a member has for each column of the answer.
-pub(super) type Alignment = Vec<Option<usize>>;
+pub(crate) type Alignment = Vec<Option<usize>>;
 
 /// The parts of one row.
 #[derive(Debug)]
-pub(super) struct Row<'a> {
+pub(crate) struct Row<'a> {
     /// The cells in the member's order.
-    pub(super) cells: Vec<&'a [u8]>,
+    pub(crate) cells: Vec<&'a [u8]>,
     /// The object, where the row has one.
-    pub(super) object: Option<&'a [u8]>,
+    pub(crate) object: Option<&'a [u8]>,
     /// Members other than these two, with the space around them.
     others: Vec<&'a [u8]>,
 }
@@ -44,7 +44,7 @@ impl Columns {
     /// Adds the columns of one more member; call [`Columns::align`] when all were added.
     ///
     /// Columns of one name within a member stay apart, as API servers allow them.
-    pub(super) fn add(&mut self, definitions: &Bytes) -> Result<(), ScanError> {
+    pub(crate) fn add(&mut self, definitions: &Bytes) -> Result<(), ScanError> {
         let mut taken = vec![false; self.definitions.len()];
         for definition in parse(definitions)? {
             if find(&self.definitions, &mut taken, &definition.0).is_none() {
@@ -58,8 +58,13 @@ impl Columns {
         Ok(())
     }
 
+    /// How many columns there are, without tenbin's own.
+    pub(crate) fn len(&self) -> usize {
+        self.definitions.len()
+    }
+
     /// Finds the cells of a member whose columns were added.
-    pub(super) fn align(&self, definitions: &Bytes) -> Result<Alignment, ScanError> {
+    pub(crate) fn align(&self, definitions: &Bytes) -> Result<Alignment, ScanError> {
         let mut taken = vec![false; self.definitions.len()];
         let mut alignment = vec![None; self.definitions.len()];
         for (cell, (name, _)) in parse(definitions)?.iter().enumerate() {
@@ -72,7 +77,7 @@ impl Columns {
     }
 
     /// Writes the value of `columnDefinitions`.
-    pub(super) fn write(&self, out: &mut BytesMut) {
+    pub(crate) fn write(&self, out: &mut BytesMut) {
         out.put_slice(b"[");
         for (_, definition) in &self.definitions {
             out.put_slice(definition.get().as_bytes());
@@ -87,7 +92,7 @@ impl Columns {
 
 impl<'a> Row<'a> {
     /// Reads a row.
-    pub(super) fn read(row: &'a [u8]) -> Result<Self, ScanError> {
+    pub(crate) fn read(row: &'a [u8]) -> Result<Self, ScanError> {
         let mut cells = Vec::new();
         let mut object = None;
         let mut others = Vec::new();
@@ -107,7 +112,7 @@ impl<'a> Row<'a> {
     /// Writes the row with aligned cells and `cluster`, a JSON string, as the last of them.
     ///
     /// `object` writes the row's object.
-    pub(super) fn write(
+    pub(crate) fn write(
         &self,
         alignment: &Alignment,
         cluster: &[u8],
@@ -136,7 +141,7 @@ impl<'a> Row<'a> {
 
 impl IncludeObject {
     /// Whether rows keep the objects that every upstream is asked for.
-    pub(super) fn keeps(self) -> bool {
+    pub(crate) fn keeps(self) -> bool {
         match self {
             Self::None => false,
             Self::Metadata | Self::Object => true,

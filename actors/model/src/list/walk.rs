@@ -7,7 +7,7 @@ use super::ScanError;
 use super::skip::Skip;
 
 /// A walk over the entries of a container whose bytes are all there.
-pub(super) struct Walk<'a> {
+pub(crate) struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,
     close: u8,
@@ -23,32 +23,32 @@ enum Stage {
 }
 
 /// One member of an object, or one element of an array.
-pub(super) struct Entry<'a> {
+pub(crate) struct Entry<'a> {
     /// The key with its quotes; empty in an array.
-    pub(super) key: &'a [u8],
+    pub(crate) key: &'a [u8],
     /// The value without the space around it.
-    pub(super) value: &'a [u8],
+    pub(crate) value: &'a [u8],
     /// Where the value stands in the container.
-    pub(super) value_range: Range<usize>,
+    pub(crate) value_range: Range<usize>,
     /// Everything between the delimiters, space included.
-    pub(super) whole: &'a [u8],
+    pub(crate) whole: &'a [u8],
 }
 
 // === impl Walk ===
 
 impl<'a> Walk<'a> {
     /// Starts behind the brace of the object that `bytes` are.
-    pub(super) fn object(bytes: &'a [u8]) -> Result<Self, ScanError> {
+    pub(crate) fn object(bytes: &'a [u8]) -> Result<Self, ScanError> {
         Self::new(bytes, b'{', b'}')
     }
 
     /// Starts behind the bracket of the array that `bytes` are.
-    pub(super) fn array(bytes: &'a [u8]) -> Result<Self, ScanError> {
+    pub(crate) fn array(bytes: &'a [u8]) -> Result<Self, ScanError> {
         Self::new(bytes, b'[', b']')
     }
 
     /// The next entry; `None` is the end.
-    pub(super) fn next(&mut self) -> Result<Option<Entry<'a>>, ScanError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Entry<'a>>, ScanError> {
         let start = self.at;
         self.pass_space();
         if self.stage == Stage::Fresh && self.peek() == Some(self.close) {
@@ -124,18 +124,18 @@ impl<'a> Walk<'a> {
 
 impl Entry<'_> {
     /// Whether the key says `name`, however it is escaped.
-    pub(super) fn is(&self, name: &str) -> bool {
+    pub(crate) fn is(&self, name: &str) -> bool {
         text(self.key).is_some_and(|key| key == name)
     }
 }
 
 /// The space of JSON.
-pub(super) fn is_space(byte: u8) -> bool {
+pub(crate) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
 /// What a string says; `None` where `raw` is not one.
-pub(super) fn text(raw: &[u8]) -> Option<Cow<'_, str>> {
+pub(crate) fn text(raw: &[u8]) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     if inner.contains(&b'\\') {
         return serde_json::from_slice(raw).ok().map(Cow::Owned);

@@ -49,16 +49,14 @@ pub enum Route {
         /// The object with its scale.
         object: Object,
     },
-    /// Pass a watch of a collection to own.
-    WatchOwn {
+    /// Watch in every member and merge; managed objects are folded where the class says so.
+    MergeWatch {
         /// What is watched.
         collection: Collection,
-    },
-    /// Pass a watch of one object, with the path as it came, to the member that has it; to own
-    /// where no member has it.
-    WatchMember {
-        /// What is watched.
-        object: Object,
+        /// The one object of it that is watched.
+        name: Option<String>,
+        /// `Split` and `Replicate` fold.
+        class: WriteClass,
     },
     /// Pass it to own if own has the object, else to the member that has it; to own where no
     /// member has it, since a PUT or an apply may create it.
@@ -154,12 +152,16 @@ pub fn route(class: RequestClass, policy: &RoutePolicy) -> Route {
         RequestClass::Member { name, rest } => Route::Member { name, rest },
         RequestClass::Discovery => Route::Discovery,
         RequestClass::Own => Route::Own,
-        RequestClass::Watch(collection) => Route::WatchOwn { collection },
-        RequestClass::WatchOne(Object { collection, .. }) if own_only => {
-            Route::WatchOwn { collection }
-        }
         _ if own_only => Route::Own,
-        RequestClass::WatchOne(object) => Route::WatchMember { object },
+        RequestClass::Watch(collection) => {
+            let class = policy.class(&collection, None);
+            Route::MergeWatch { collection, name: None, class }
+        }
+        RequestClass::WatchOne(object) => {
+            let class = policy.class_of(&object);
+            let Object { collection, name, .. } = object;
+            Route::MergeWatch { collection, name: Some(name), class }
+        }
         RequestClass::Connect(object) => Route::FindThenPass { object },
         RequestClass::List(collection) => {
             let class = policy.class(&collection, None);

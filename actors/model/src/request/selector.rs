@@ -135,6 +135,19 @@ pub fn single_name(field_selector: &str) -> Option<String> {
     })
 }
 
+/// A field selector that admits, of what this one admits, the one object of a name.
+pub fn narrowed_to(field_selector: Option<&str>, name: &str) -> String {
+    let mut selector = field_selector.map(|rest| format!("{rest},")).unwrap_or_default();
+    selector.push_str("metadata.name=");
+    for character in name.chars() {
+        if matches!(character, '\\' | ',' | '=') {
+            selector.push('\\');
+        }
+        selector.push(character);
+    }
+    selector
+}
+
 /// The node whose pods a field selector asks for by `spec.nodeName`.
 pub fn node_name(field_selector: &str) -> Option<String> {
     exact_field(field_selector, "spec.nodeName").filter(|name| !name.is_empty())
@@ -269,6 +282,14 @@ mod tests {
         }
         assert_eq!(node_name("spec.nodeName=n0,status.phase!=Failed").as_deref(), Some("n0"));
         assert_eq!(node_name(r"a=\,spec.nodeName=n0"), None);
+    }
+
+    #[test]
+    fn a_narrowed_selector_admits_one_name() {
+        assert_eq!(narrowed_to(None, "web"), "metadata.name=web");
+        let narrowed = narrowed_to(Some("status.phase!=Failed"), "a,b=c");
+        assert_eq!(single_name(&narrowed).as_deref(), Some("a,b=c"));
+        assert!(narrowed.starts_with("status.phase!=Failed,"));
     }
 
     proptest! {

@@ -28,19 +28,16 @@ use tenbin_fleet::member::Fleet;
 use tenbin_fleet::registry::{Enrol, MemberSpec, Parts, Registry, TrustRules};
 use tenbin_kernel::guardian::Intensity;
 use tenbin_kernel::{ChildSpec, Clock, Guardian, Slot};
-use tenbin_model::config::Partial;
+use tenbin_model::config::{Limits, Partial};
 use tenbin_model::identity::Caller;
 use tenbin_model::ids::ClusterName;
 use tenbin_model::request::kinds::Kinds;
 use tenbin_model::request::route::RoutePolicy;
 use tenbin_model::resource_version::VersionSpace;
-use tenbin_writes::turns::Turns;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -266,17 +263,13 @@ fn shared(fleet: Arc<Fleet>, clock: Clock, folder: &TempDir) -> Arc<Shared> {
         label_key: "tenbin".to_owned(),
         own_value: "local".to_owned(),
         partial: Partial::People,
+        limits: Limits { requests_per_user: 10, streams_per_user: 10 },
         unmanaged_everywhere: false,
     };
-    Arc::new(Shared {
-        table: Arc::new(ArcSwap::from_pointee(RouteTable::new(fleet, Arc::new(rules)))),
-        certificates: Arc::new(Certificates::load(files(folder, true)).unwrap()),
-        placer: Slot::empty(),
-        clock,
-        writes: TaskTracker::new(),
-        turns: Turns::default(),
-        draining: CancellationToken::new(),
-    })
+    let published = watch::channel(Arc::clone(&fleet)).1;
+    let table = Arc::new(ArcSwap::from_pointee(RouteTable::new(fleet, Arc::new(rules))));
+    let certificates = Certificates::load(files(folder, true)).unwrap();
+    Arc::new(Shared::new(table, published, certificates, Slot::empty(), clock))
 }
 
 /// An API server that answers with the request as it read it.

@@ -20,8 +20,9 @@ fn plan(method: &str, target: &str) -> String {
         }
         Route::ReadOne { object, class } => format!("read {}, {class:?}", object.name),
         Route::ReadScale { object } => format!("read scale of {}", object.name),
-        Route::WatchOwn { collection } => format!("watch own {}", collection.resource.plural),
-        Route::WatchMember { object } => format!("watch {}", object.name),
+        Route::MergeWatch { collection, name, class } => {
+            format!("watch {} {} {class:?}", collection.resource.plural, name.unwrap_or_default())
+        }
         Route::FindThenPass { object } => {
             let part = object.subresource.map(|part| format!("/{}{}", part.name, part.rest));
             format!("find {}{}", object.name, part.unwrap_or_default())
@@ -58,8 +59,8 @@ GET list, any resource | GET /api/v1/namespaces/shop/pods | merge pods, Everywhe
 GET list, any resource | GET /apis/apps/v1/deployments | merge deployments, Split
 GET list, any resource | GET /api/v1/namespaces | merge namespaces, Replicate
 GET list, any resource | GET /api/v1/secrets?limit=5 | merge secrets, One
-GET watch (list) | GET /api/v1/pods?watch=1 | watch own pods
-GET watch (single) | GET /apis/apps/v1/namespaces/a/deployments?watch=true&fieldSelector=metadata.name%3Dweb | watch web
+GET watch (list) | GET /api/v1/pods?watch=1 | watch pods  Everywhere
+GET watch (single) | GET /apis/apps/v1/namespaces/a/deployments?watch=true&fieldSelector=metadata.name%3Dweb | watch deployments web Split
 GET one object | GET /api/v1/namespaces/shop/pods/a | read a, Everywhere
 GET one object | GET /api/v1/namespaces/shop/services/a | read a, Replicate
 GET one object | GET /apis/apps/v1/namespaces/shop/statefulsets/a/status | read a, Split
@@ -89,8 +90,8 @@ fn what_own_alone_answers_follows_the_table() {
 GET ClusterScore | GET {group}/clusterscores | own
 GET ClusterScore | GET {group}/namespaces/wao-system/clusterscores | own
 GET ClusterScore | GET {group}/namespaces/wao-system/clusterscores/tokyo | own
-GET ClusterScore | GET {group}/clusterscores?watch=1 | watch own clusterscores
-GET ClusterScore | GET {group}/watch/namespaces/wao-system/clusterscores/tokyo | watch own clusterscores
+GET ClusterScore | GET {group}/clusterscores?watch=1 | own
+GET ClusterScore | GET {group}/watch/namespaces/wao-system/clusterscores/tokyo | own
 a peer is added to own | POST {group}/namespaces/wao-system/clusterscores | own
 a peer is removed from own | DELETE {group}/namespaces/wao-system/clusterscores/osaka | own
 reviews | POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews | own

@@ -1,0 +1,77 @@
+//! What is asked of one member, and what it says.
+
+use std::sync::Arc;
+
+use actix_http::Response;
+use actix_http::body::BoxBody;
+use tenbin_fleet::answer::{Answer, AnswerBody};
+use tenbin_fleet::lane::{PROMPT, STREAM};
+use tenbin_fleet::member::Member;
+use tenbin_model::status::{Reason, Status};
+use tenbin_model::watch::{Fetch, Fetched, Next};
+
+use super::plan::Plan;
+use crate::asked::Asked;
+use crate::lists::refusal;
+use crate::{pass, respond};
+
+/// A list of one object with room for what is around it.
+const ONE_LIMIT: usize = 32 << 20;
+
+/// What a member says to a list or a watch.
+pub(super) enum Reply {
+    /// It begins.
+    Body(AnswerBody),
+    /// The member has no such resource, or does not show it to the caller.
+    Lacking(Status),
+    /// The member does not remember the version.
+    Expired,
+    /// The request itself is refused; all members would say so.
+    Refused(Response<BoxBody>),
+    /// It does not answer.
+    Dead(String),
+}
+
+/// Asks a member for a list or a watch.
+pub(super) async fn ask(asked: &Asked, plan: &Plan, member: &Arc<Member>, next: Next) -> Reply {
+    let (target, accept) = plan.request(next);
+    let mut call = match asked.get(member, target, &accept) {
+        Ok(call) => call,
+        Err(status) => return Reply::Lacking(status),
+    };
+    call.patience = if matches!(next, Next::Watch(_)) { STREAM } else { PROMPT };
+    let answer = match asked.worker.lanes.send(member, call).await {
+        Ok(answer) => answer,
+        Err(fault) => return Reply::Dead(fault.to_string()),
+    };
+    let code = answer.status.as_u16();
+    match code {
+        200..=299 => Reply::Body(answer.body),
+        403 => Reply::Lacking(refusal(Reason::Forbidden, answer).await),
+        404 => Reply::Lacking(refusal(Reason::NotFound, answer).await),
+        410 => Reply::Expired,
+        401 | 429 | 500..=599 => Reply::Dead(format!("{} answers {code}", member.name)),
+        _ => {
+            let headers = pass::passed_headers(&answer);
+            let Answer { body, .. } = answer;
+            Reply::Refused(respond::stream(code, headers, body.into_stream()))
+        }
+    }
+}
+
+/// Asks a member for the one object of a name.
+pub(super) async fn fetch(
+    asked: &Asked,
+    plan: &Plan,
+    member: &Arc<Member>,
+    fetch: &Fetch,
+) -> Fetched {
+    let (target, accept) = plan.request_for(&fetch.namespace, &fetch.name);
+    let Ok(call) = asked.get(member, target, &accept) else { return Fetched::Silent };
+    let Ok(answer) = asked.worker.lanes.send(member, call).await else { return Fetched::Silent };
+    match (answer.status.as_u16(), answer.whole(ONE_LIMIT).await) {
+        (200..=299, Ok(list)) => Fetched::List(list),
+        (404, _) => Fetched::Nothing,
+        (_, _) => Fetched::Silent,
+    }
+}
