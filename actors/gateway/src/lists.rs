@@ -223,7 +223,7 @@ impl Plan {
         if bodies.is_empty() {
             return Err(nobody(&verdicts));
         }
-        Ok(Judged::Merge(Box::new(Pump::new(merge, bodies)), warnings))
+        Ok(Judged::Merge(Box::new(Pump::new(merge, bodies, &asked.worker.pumps)), warnings))
     }
 
     fn options(&self, asked: &Asked) -> MergeOptions {

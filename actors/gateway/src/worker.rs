@@ -1,6 +1,7 @@
 //! What all requests share, and what those of one worker share.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -45,6 +46,8 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) lanes: Lanes,
     pub(crate) tokens: Tokens,
+    /// Held by each list that is being merged.
+    pub(crate) pumps: Rc<()>,
     /// The fleet whose connections the lanes hold.
     seen: RefCell<Option<Arc<Fleet>>>,
 }
@@ -82,6 +85,7 @@ impl Worker {
             shared,
             lanes: Lanes::default(),
             tokens: Tokens::default(),
+            pumps: Rc::default(),
             seen: RefCell::default(),
         }
     }

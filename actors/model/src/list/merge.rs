@@ -20,7 +20,7 @@ use crate::resource_version::VersionSpace;
 
 /// The most bytes of one item; etcd refuses objects that come near it.
 pub const MAX_ITEM_BYTES: usize = 16 << 20;
-/// How many bytes are buffered for a member before [`ListMerge::wants`] says no.
+/// How many bytes are buffered for a member before [`ListMerge::wants`] says no, unless told otherwise.
 const BUFFER_BYTES: usize = 1 << 20;
 /// Answers go out in chunks of at least this, the last one excepted.
 const MIN_CHUNK_BYTES: usize = 16 << 10;
@@ -88,7 +88,8 @@ pub enum MergeError {
 ///
 /// Push what members send, tell when they end or will not answer, and write what
 /// [`ListMerge::next_chunk`] gives. The order in which members' bytes arrive does not change the answer.
-/// Memory stays below 1 MiB and one item for each member, but for managed items that are folded.
+/// Memory stays below 1 MiB (or what [`ListMerge::read_ahead`] says) and one item for each member, but
+/// for managed items that are folded.
 #[derive(Debug)]
 pub struct ListMerge {
     options: MergeOptions,
@@ -100,6 +101,7 @@ pub struct ListMerge {
     held: Held,
     pager: Option<Pager>,
     out: BytesMut,
+    read_ahead: usize,
     failed: Option<MergeError>,
 }
 
@@ -132,6 +134,7 @@ impl ListMerge {
             held: Held::default(),
             pager,
             out: BytesMut::new(),
+            read_ahead: BUFFER_BYTES,
             failed: None,
         }
     }
@@ -162,11 +165,18 @@ impl ListMerge {
         Ok(())
     }
 
+    /// Says how many bytes are buffered for a member before [`ListMerge::wants`] says no.
+    pub fn read_ahead(&mut self, bytes: usize) {
+        self.read_ahead = bytes;
+    }
+
     /// Whether more bytes of a member should be read now (backpressure).
     pub fn wants(&self, member: usize) -> bool {
         self.failed.is_none()
             && self.members.get(member).is_some_and(|member| {
-                !member.ended && member.stage != Stage::Absent && member.unscanned() < BUFFER_BYTES
+                !member.ended
+                    && member.stage != Stage::Absent
+                    && member.unscanned() < self.read_ahead
             })
     }
 
