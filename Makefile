@@ -10,7 +10,7 @@ FUZZ_SECONDS ?= 60
 IMAGE ?= tenbin:0.1.0
 MANIFESTS := $(patsubst %,container/manifests/%.yaml,namespace crds rbac config deployment service)
 
-.PHONY: help demo demo-down test lint fmt bench fuzz soak control-plane manifests image \
+.PHONY: help demo demo-down test lint fmt bench bench-crates fuzz soak control-plane manifests image \
   build-installer clean
 
 help: ## this list
@@ -29,7 +29,8 @@ test: ## what a change needs: every test, against real control planes
 	$(STEP) "predictor" integration/predictor/build.sh; \
 	$(STEP) "cargo build -p tenbin" cargo build -p tenbin; \
 	$(STEP) "build the tests" cargo test --workspace --no-run; \
-	$(STEP) "cargo test --workspace" cargo test --workspace --no-fail-fast
+	$(STEP) "tests of the crates" cargo test --workspace --exclude tenbin-integration --no-fail-fast; \
+	$(STEP) "tests of real processes" integration/test.sh
 
 lint: ## formatting and lints, warnings are errors; cargo-deny when it is installed
 	@rm -f build/steps
@@ -48,7 +49,19 @@ lint: ## formatting and lints, warnings are errors; cargo-deny when it is instal
 fmt: ## formats the code
 	@cargo fmt --all
 
-bench: ## the benchmarks of the crates that have some
+bench: $(TOOLS)/nginx ## tenbin beside nginx and no proxy; appends to docs/performance.md (3 minutes)
+	@integration/control-plane/build.sh >/dev/null
+	@cargo build --release -p tenbin
+	@cargo build --release -p tenbin-integration --bin tenbin-load
+	@target/release/tenbin-load
+
+# Unpacked, not installed: root is not needed, and no service is started.
+$(TOOLS)/nginx:
+	@mkdir -p $@.part
+	@cd $@.part && apt-get download --quiet nginx && dpkg -x nginx_*.deb . && rm nginx_*.deb
+	@mv $@.part $@
+
+bench-crates: ## the benchmarks of the crates that have some
 	@found=$$(find actors -path '*/benches/*.rs' | cut -d/ -f2 | sort -u); \
 	if [ -z "$$found" ]; then echo "no crate has benchmarks"; fi; \
 	for crate in $$found; do cargo bench -p "tenbin-$$crate"; done

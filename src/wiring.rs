@@ -54,6 +54,7 @@ pub(crate) fn rules(config: &Config) -> anyhow::Result<Arc<Rules>> {
         label_key: config.label.key.clone(),
         own_value: config.label.own_value.clone(),
         partial: config.reads.partial,
+        limits: config.limits,
         unmanaged_everywhere: config.routing.unmanaged == Unmanaged::All,
     }))
 }

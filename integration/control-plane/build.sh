@@ -11,8 +11,12 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 older=$here/../kubectl-1.32
+oldest=$here/../kubectl-1.29
+helm=$here/../helm
+informer=$here/../informer
 metrics=$here/../metrics
 kubelet=$here/../kubelet
+folders=("$here" "$older" "$oldest" "$helm" "$informer" "$metrics" "$kubelet")
 root=$(cd "$here/../.." && pwd)
 
 sources() { # everything that go build reads in these module folders
@@ -24,7 +28,7 @@ sources() { # everything that go build reads in these module folders
 hash() { sha256sum | cut -c1-16; }
 
 cache=${TENBIN_CACHE:-$HOME/.cache/tenbin}
-dest=$cache/control-plane/$({ sources "$here" "$older" "$metrics" "$kubelet"; cat "$here/build.sh"; } | hash)
+dest=$cache/control-plane/$({ sources "${folders[@]}"; cat "$here/build.sh"; } | hash)
 bin=$dest/bin
 
 # name | module folder | package
@@ -36,6 +40,9 @@ kube-scheduler|$here|k8s.io/kubernetes/cmd/kube-scheduler
 kubectl|$here|k8s.io/kubernetes/cmd/kubectl
 kwok|$here|sigs.k8s.io/kwok/cmd/kwok
 kubectl-1.32|$older|k8s.io/kubernetes/cmd/kubectl
+kubectl-1.29|$oldest|k8s.io/kubernetes/cmd/kubectl
+helm|$helm|helm.sh/helm/v3/cmd/helm
+informer|$informer|.
 metrics-server|$metrics|sigs.k8s.io/metrics-server/cmd/metrics-server
 custom-metrics|$metrics|./custom-metrics
 kubelet|$kubelet|.

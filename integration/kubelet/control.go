@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// serveSet takes {"<node>": {"cpuNanoCores": …, "memoryBytes": …, "frozen": …, "broken": …}, …};
+// serveSet takes {"<node>": {"cpuNanoCores": …, "memoryBytes": …, "frozen": …, "broken": …, "pods": […]}, …};
 // nodes that are not named stay as they are. The next scrape sees it.
 func (n *nodes) serveSet(w http.ResponseWriter, r *http.Request) {
 	var usages map[string]usage

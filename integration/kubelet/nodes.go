@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -19,6 +20,17 @@ type usage struct {
 	Frozen bool `json:"frozen,omitempty"`
 	// Broken answers 500, as a kubelet in trouble does.
 	Broken bool `json:"broken,omitempty"`
+	// Pods are what the node's pods use.
+	Pods []podUsage `json:"pods,omitempty"`
+}
+
+// podUsage is what a test says of a pod, which has one container.
+type podUsage struct {
+	Namespace string `json:"namespace"`
+	Pod       string `json:"pod"`
+	Container string `json:"container"`
+	CPU       uint64 `json:"cpuNanoCores"`
+	Memory    uint64 `json:"memoryBytes"`
 }
 
 // node is a usage and the sample that was served last.
@@ -30,6 +42,8 @@ type node struct {
 	at int64
 	// How often the node was asked.
 	scrapes uint64
+	// The counter of each pod, in the order of Pods.
+	pods []uint64
 }
 
 // nodes are all nodes that were named so far, at most maxNodes.
@@ -60,17 +74,22 @@ func (n *nodes) sample(name string) (node, bool) {
 	}
 	found.scrapes++
 	if now := n.now().Unix(); !found.Frozen && now > found.at {
+		for i, pod := range found.Pods {
+			found.pods[i] += pod.CPU * uint64(now-found.at)
+		}
 		found.counter += found.CPU * uint64(now-found.at)
 		found.at = now
 	}
-	return *found, true
+	sample := *found
+	sample.pods = slices.Clone(found.pods)
+	return sample, true
 }
 
 // entry is the node of this name; a new one uses 1 GiB and no CPU. It is nil when there are too many.
 func (n *nodes) entry(name string) *node {
 	if n.all[name] == nil && len(n.all) < maxNodes {
 		// A counter of zero would be an incomplete sample to metrics-server.
-		n.all[name] = &node{usage{Memory: 1 << 30}, uint64(time.Second), n.now().Unix(), 0}
+		n.all[name] = &node{usage{Memory: 1 << 30}, uint64(time.Second), n.now().Unix(), 0, nil}
 	}
 	return n.all[name]
 }
@@ -84,6 +103,8 @@ func (n *nodes) set(usages map[string]usage) error {
 			return fmt.Errorf("more than %d nodes", maxNodes)
 		}
 		found.usage = usage
+		// As the node's own, the counters do not begin at zero.
+		found.pods = slices.Repeat([]uint64{uint64(time.Second)}, len(usage.Pods))
 	}
 	return nil
 }
@@ -106,13 +127,20 @@ func (n *nodes) serveResource(w http.ResponseWriter, r *http.Request) {
 func (n node) exposition() []byte {
 	millis := n.at * 1000
 	cpu := strconv.FormatFloat(seconds(n.counter), 'f', -1, 64)
-	return fmt.Appendf(nil, `# HELP node_cpu_usage_seconds_total [STABLE] Cumulative cpu time consumed by the node in core-seconds
+	text := fmt.Appendf(nil, `# HELP node_cpu_usage_seconds_total [STABLE] Cumulative cpu time consumed by the node in core-seconds
 # TYPE node_cpu_usage_seconds_total counter
 node_cpu_usage_seconds_total %s %d
 # HELP node_memory_working_set_bytes [STABLE] Current working set of the node in bytes
 # TYPE node_memory_working_set_bytes gauge
 node_memory_working_set_bytes %d %d
 `, cpu, millis, n.Memory, millis)
+	for i, pod := range n.Pods {
+		labels := fmt.Sprintf("container=%q,namespace=%q,pod=%q", pod.Container, pod.Namespace, pod.Pod)
+		cpu := strconv.FormatFloat(seconds(n.pods[i]), 'f', -1, 64)
+		text = fmt.Appendf(text, "container_cpu_usage_seconds_total{%s} %s %d\n", labels, cpu, millis)
+		text = fmt.Appendf(text, "container_memory_working_set_bytes{%s} %d %d\n", labels, pod.Memory, millis)
+	}
+	return text
 }
 
 // seconds is the least float64 that metrics-server's uint64(seconds * 1e9) turns into nanos again.

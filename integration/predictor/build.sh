@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the parts that are written in Python, MLServer and sushy-tools, into a venv of their own,
-# once for each content of requirements.txt.
+# Installs the parts that are written in Python, MLServer, sushy-tools and the client of Kubernetes,
+# into a venv of their own, once for each content of requirements.txt.
 #
 #   build.sh            make the venv when it is missing, print its folder
 #   build.sh --where    print its folder; exit 1 when it is missing
@@ -26,7 +26,7 @@ if [ ! -e "$dest/.ready" ]; then
 fi
 if [ ! -e "$dest/.ready" ]; then
   began=$SECONDS
-  printf 'predictor: installing MLServer and sushy-tools into %s\n' "$dest" >&2
+  printf 'predictor: installing MLServer, sushy-tools and kubernetes into %s\n' "$dest" >&2
   rm -rf "$dest"
   "${PYTHON:-python3}" -m venv "$dest"
   "$dest/bin/pip" install --quiet --disable-pip-version-check --no-deps \

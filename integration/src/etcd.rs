@@ -44,6 +44,14 @@ impl Etcd {
         format!("http://{}", self.client.address())
     }
 
+    /// Forgets all states before `revision`.
+    pub fn compact(&self, revision: &str) -> Result<()> {
+        let body = serde_json::json!({"revision": revision, "physical": true});
+        let client = Client::plain(self.client.address());
+        client.send_json("POST", "/v3/kv/compaction", &body)?.success()?;
+        Ok(())
+    }
+
     /// Its process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process

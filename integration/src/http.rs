@@ -3,6 +3,7 @@
 
 mod answer;
 mod body;
+mod kept;
 
 use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -18,6 +19,7 @@ use serde_json::Value;
 use crate::pki::Pair;
 use answer::read_head;
 pub use answer::{Response, Streaming};
+pub use kept::{Kept, Timed};
 
 /// How long one read may take before the request fails.
 const READ_PATIENCE: Duration = Duration::from_mins(1);

@@ -43,7 +43,12 @@ impl Kubectl {
         Self::with_program(tools::program("kubectl-1.32")?, kubeconfig)
     }
 
-    /// Any kubectl.
+    /// kubectl 1.29, which streams by SPDY alone and lists without streaming.
+    pub fn v1_29(kubeconfig: impl AsRef<Path>) -> Result<Self> {
+        Self::with_program(tools::program("kubectl-1.29")?, kubeconfig)
+    }
+
+    /// Any kubectl, and what is called like it: helm.
     pub fn with_program(program: PathBuf, kubeconfig: impl AsRef<Path>) -> Result<Self> {
         let home = TempDir::with_prefix("tenbin-kubectl-").context("making a home")?;
         let kubeconfig = kubeconfig.as_ref().to_owned();

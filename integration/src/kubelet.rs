@@ -49,9 +49,35 @@ impl Usage {
         clippy::cast_sign_loss,
         reason = "cores of a test: few, and not negative"
     )]
-    fn json(self) -> Value {
-        json!({"cpuNanoCores": (self.cores * 1e9).round() as u64, "memoryBytes": self.memory,
-               "frozen": self.frozen, "broken": self.broken})
+    fn nano_cores(self) -> u64 {
+        (self.cores * 1e9).round() as u64
+    }
+
+    fn json(self, pods: &[Metered<'_>]) -> Value {
+        let pods: Vec<Value> = pods.iter().map(Metered::json).collect();
+        json!({"cpuNanoCores": self.nano_cores(), "memoryBytes": self.memory,
+               "frozen": self.frozen, "broken": self.broken, "pods": pods})
+    }
+}
+
+/// A pod of one container, and what it uses.
+#[derive(Debug, Clone, Copy)]
+pub struct Metered<'p> {
+    /// The namespace.
+    pub namespace: &'p str,
+    /// The pod's name.
+    pub name: &'p str,
+    /// The name of its container.
+    pub container: &'p str,
+    /// What it uses.
+    pub usage: Usage,
+}
+
+impl Metered<'_> {
+    fn json(&self) -> Value {
+        let Self { namespace, name, container, usage } = self;
+        json!({"namespace": namespace, "pod": name, "container": container,
+               "cpuNanoCores": usage.nano_cores(), "memoryBytes": usage.memory})
     }
 }
 
@@ -105,9 +131,16 @@ impl Kubelet {
     /// Says what nodes use. metrics-server sees it at its next scrape, in at most 10 s and what it
     /// staggers (8 ms a node).
     pub fn set<S: AsRef<str>>(&self, usages: impl IntoIterator<Item = (S, Usage)>) -> Result<()> {
-        let named = |(node, usage): (S, Usage)| (node.as_ref().to_owned(), usage.json());
+        let named = |(node, usage): (S, Usage)| (node.as_ref().to_owned(), usage.json(&[]));
         let all: Map<String, Value> = usages.into_iter().map(named).collect();
         self.control().send_json("PUT", "/nodes", &Value::Object(all))?.success()?;
+        Ok(())
+    }
+
+    /// Says what a node and its pods use, with the same delay.
+    pub fn set_with_pods(&self, node: &str, usage: Usage, pods: &[Metered<'_>]) -> Result<()> {
+        let all = json!({node: usage.json(pods)});
+        self.control().send_json("PUT", "/nodes", &all)?.success()?;
         Ok(())
     }
 

@@ -39,7 +39,7 @@ fn folder() -> Result<PathBuf> {
 }
 
 /// A built program by name: kube-apiserver, etcd, kube-controller-manager, kube-scheduler, kubectl,
-/// kwok, kubectl-1.32, metrics-server, custom-metrics, kubelet.
+/// kwok, kubectl-1.32, kubectl-1.29, helm, informer, metrics-server, custom-metrics, kubelet.
 pub fn program(name: &str) -> Result<PathBuf> {
     if matches!(name, "kube-apiserver" | "etcd" | "kubectl")
         && let Some(assets) = std::env::var_os("KUBEBUILDER_ASSETS")

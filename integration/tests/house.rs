@@ -27,6 +27,8 @@ const KUBE_ROOMS: &[&str] = &[
     "actors/gateway",
     "actors/score/src/cluster_score",
     "actors/score/src/measure",
+    // A client like others, to be tested with.
+    "integration/tests/clients/kube_rs",
 ];
 const KUBE_WHY: &str = "kube reads kubeconfigs and asks own; objects pass as bytes or plain JSON";
 

@@ -42,6 +42,12 @@ pub struct Access {
     pub tls: Arc<rustls::ClientConfig>,
     /// The daemon's own bearer token, where it has one.
     pub credentials: Credentials,
+    /// Whether its long lists are asked for compressed.
+    ///
+    /// Compression takes both ends more time than a fast network does. So, other than kubectl,
+    /// tenbin asks for it only where the kubeconfig says `disable-compression: false`, as for a
+    /// cluster that is far away.
+    pub zips: bool,
     /// The same access for kube's client.
     pub config: kube::Config,
     /// Changes with the kubeconfig's text and context, and with the files of its certificates and
@@ -120,6 +126,7 @@ async fn open_file(path: &Path, context: Option<String>) -> Result<Access, Acces
     })?;
     let mut hasher = DefaultHasher::new();
     (&text, &context).hash(&mut hasher);
+    let zips = zips(&kubeconfig, context.as_deref());
     let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
     let config =
         kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| {
@@ -131,7 +138,16 @@ async fn open_file(path: &Path, context: Option<String>) -> Result<Access, Acces
     for path in [&auth.client_certificate, &auth.client_key].into_iter().flatten() {
         tokio::fs::read(path).await.unwrap_or_default().hash(&mut hasher);
     }
-    Access::build(config, hasher.finish()).await
+    Ok(Access { zips, ..Access::build(config, hasher.finish()).await? })
+}
+
+/// Whether a kubeconfig says that answers shall be compressed.
+fn zips(kubeconfig: &Kubeconfig, context: Option<&str>) -> bool {
+    let name = context.or(kubeconfig.current_context.as_deref());
+    let context = kubeconfig.contexts.iter().find(|it| Some(it.name.as_str()) == name);
+    let cluster = context.and_then(|it| it.context.as_ref()).map(|it| &it.cluster);
+    let cluster = kubeconfig.clusters.iter().find(|it| Some(&it.name) == cluster);
+    cluster.and_then(|it| it.cluster.as_ref()?.disable_compression) == Some(false)
 }
 
 // === impl Access ===
@@ -165,7 +181,8 @@ impl Access {
         let layer =
             config.auth_layer().map_err(|error| AccessError::Credentials(Box::new(error)))?;
         let credentials = Credentials { layer: layer.map(Arc::new) };
-        Ok(Self { base, host, port, tls: Arc::new(tls), credentials, config, fingerprint })
+        let tls = Arc::new(tls);
+        Ok(Self { base, host, port, tls, credentials, zips: false, config, fingerprint })
     }
 }
 

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use actix_http::error::PayloadError;
 use awc::http::StatusCode;
-use awc::http::header::HeaderMap;
+use awc::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, stream};
 use tenbin_kernel::Slot;
 use tenbin_model::ids::ClusterName;
 
 use crate::fault::Fault;
-use crate::forwarder::{Forwarder, Ticket};
+use crate::forwarder::Forwarder;
 use crate::patience::Patience;
+use crate::places::Ticket;
+use crate::unzip::unzipped;
 
 /// How long an answer that is read as a whole may take.
 const WHOLE_LIMIT: Duration = Duration::from_mins(1);
@@ -46,6 +48,17 @@ pub struct AnswerBody {
 // === impl Answer ===
 
 impl Answer {
+    /// The same, its body decompressed where the member sends gzip.
+    #[must_use]
+    pub fn unzipped(mut self) -> Self {
+        if self.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding == "gzip") {
+            self.headers.remove(CONTENT_ENCODING);
+            self.headers.remove(CONTENT_LENGTH);
+            self.body.chunks = unzipped(self.body.chunks).boxed_local();
+        }
+        self
+    }
+
     /// Reads the whole body, at most `limit` bytes.
     pub async fn whole(self, limit: usize) -> Result<Bytes, Fault> {
         let member = self.member.clone();

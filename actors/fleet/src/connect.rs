@@ -10,6 +10,7 @@ use awc::error::SendRequestError;
 use awc::http::Uri;
 use rustls::AlertDescription as Alert;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::BufReader;
 use tokio::net::TcpStream;
 
 use crate::access::Access;
@@ -22,6 +23,9 @@ const LIFETIME: Duration = Duration::from_hours(1);
 /// A peer that acknowledges nothing for this long loses the connection.
 const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(20);
 
+/// rustls alone reads 4 KiB at a time, a quarter of a record (rustls 0.23 `deframer/buffers.rs`).
+const READ_BUFFER: usize = 16 * 1024;
+
 /// A client whose connections all lead to one member; it belongs to the thread that made it.
 pub fn client(access: &Access) -> awc::Client {
     let (host, port) = (access.host.clone(), access.port);
@@ -29,6 +33,7 @@ pub fn client(access: &Access) -> awc::Client {
         let host = host.clone();
         async move {
             let stream = dial(&host, port).await.map_err(ConnectError::Io)?;
+            let stream = BufReader::with_capacity(READ_BUFFER, stream);
             Ok::<_, ConnectError>(Connection::new(info.request().clone(), stream))
         }
     });

@@ -10,7 +10,7 @@ use serde_json::json;
 use tenbin_kernel::{Clock, Drain, Lifeline, Observe};
 use tenbin_model::breaker::Breaker;
 use tenbin_model::ids::ClusterName;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tracing::{debug, info, warn};
 
 use crate::access::Access;
@@ -18,9 +18,8 @@ use crate::connect;
 use crate::fault::Fault;
 use crate::health::Health;
 use crate::member::{Member, Reach};
+use crate::places::{Places, Ticket};
 
-/// Requests and watches that one member may have in flight, over all workers.
-pub const MAX_IN_FLIGHT: usize = 2048;
 /// Forwarders end after the gateway and before the ledger.
 pub const DRAIN_ORDER: u8 = 20;
 /// Capacity of a forwarder's mailbox; when it is full the caller gets 429.
@@ -30,17 +29,11 @@ const PROBE_LIMIT: Duration = Duration::from_secs(2);
 /// How often the breaker is asked whether a probe is due.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Asks whether a request may be sent now. When the mailbox is full, the caller answers 429.
+/// Asks whether a request may be sent now to a member that is not known to answer. When the mailbox
+/// is full, the caller answers 429.
 #[derive(Message)]
 #[rtype(result = "Result<Ticket, Fault>")]
 pub struct Admit;
-
-/// The right to have one request in flight; dropping it gives the place back.
-#[derive(Debug)]
-#[must_use]
-pub struct Ticket {
-    _permit: OwnedSemaphorePermit,
-}
 
 /// Tells how a request ended. When the mailbox is full it is dropped: the next one will tell.
 #[derive(Message, Debug)]
@@ -76,7 +69,7 @@ pub struct Forwarder {
     health: Arc<ArcSwap<Health>>,
     clock: Clock,
     breaker: Breaker,
-    places: Arc<Semaphore>,
+    places: Places,
     probe: Option<Vec<oneshot::Sender<bool>>>,
     client: Option<awc::Client>,
     _lifeline: Lifeline,
@@ -94,7 +87,7 @@ impl Forwarder {
             health: Arc::clone(&member.health),
             clock,
             breaker: Breaker::default(),
-            places: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
+            places: member.places.clone(),
             probe: None,
             client: None,
             _lifeline: lifeline,
@@ -170,10 +163,7 @@ impl Handler<Admit> for Forwarder {
             let (member, reason) = (self.member.clone(), reason.to_owned());
             return Err(Fault::Down { member, since, reason });
         }
-        Arc::clone(&self.places)
-            .try_acquire_owned()
-            .map(|permit| Ticket { _permit: permit })
-            .map_err(|_| Fault::Overloaded { member: self.member.clone() })
+        self.places.take().ok_or_else(|| Fault::Overloaded { member: self.member.clone() })
     }
 }
 
@@ -218,7 +208,7 @@ impl Handler<Observe> for Forwarder {
         MessageResult(json!({
             "cluster": self.member.as_str(),
             "health": health,
-            "in_flight": MAX_IN_FLIGHT.saturating_sub(self.places.available_permits()),
+            "in_flight": self.places.taken(),
         }))
     }
 }

@@ -16,9 +16,10 @@ use tenbin_model::ids::ClusterName;
 use crate::answer::{Answer, AnswerBody};
 use crate::connect;
 use crate::fault::Fault;
-use crate::forwarder::{Admit, Cause, Outcome, Ticket};
+use crate::forwarder::{Admit, Cause, Outcome};
 use crate::member::{Fleet, Member, Reach};
 use crate::patience::{Patience, is_alive};
+use crate::places::Ticket;
 
 /// How long a list's first byte may take (`reads.md`).
 pub const READ_LIMIT: Duration = Duration::from_secs(30);
@@ -108,7 +109,14 @@ struct Failure {
     closed_early: bool,
 }
 
+/// Takes a place of a member that answers; of any other, its forwarder tells whether it may be asked.
+///
+/// A question to the forwarder costs two switches of threads, more than all else that is done here.
 async fn admit(member: &Member) -> Result<Ticket, Fault> {
+    if member.is_up() {
+        let overloaded = || Fault::Overloaded { member: member.name.clone() };
+        return member.places.take().ok_or_else(overloaded);
+    }
     match member.forwarder.ask(Admit, ADMIT_LIMIT).await {
         Ok(result) => result,
         Err(AskError::Full) => Err(Fault::Overloaded { member: member.name.clone() }),

@@ -8,6 +8,7 @@
 //! | [`health`] | what is known of a member's life |
 //! | [`forwarder`] | one actor a member: admission, breaker, probes |
 //! | [`lane`] | the connections of one worker, and the one way to send a request |
+//! | [`places`] | how many requests a member has in flight |
 //! | [`patience`] | how long a silent member is waited for |
 //! | [`answer`] | a member's answer, whose body ends or fails, and never hangs |
 //! | [`region`] | what the nodes say of where they are |
@@ -22,5 +23,7 @@ pub mod health;
 pub mod lane;
 pub mod member;
 pub mod patience;
+pub mod places;
 pub mod region;
 pub mod registry;
+mod unzip;

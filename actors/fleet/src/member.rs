@@ -15,6 +15,7 @@ use crate::access::Access;
 use crate::fault::Fault;
 use crate::forwarder::Forwarder;
 use crate::health::Health;
+use crate::places::Places;
 
 /// How a member is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub struct Member {
     pub generation: u64,
     /// What its forwarder last found out.
     pub health: Arc<ArcSwap<Health>>,
+    /// What it may have in flight.
+    pub places: Places,
     /// Its forwarder.
     pub forwarder: Slot<Forwarder>,
 }
@@ -74,6 +77,7 @@ impl Member {
             access: self.access.clone(),
             generation: self.generation,
             health: Arc::clone(&self.health),
+            places: self.places.clone(),
             forwarder: self.forwarder.clone(),
         }
     }

@@ -18,6 +18,7 @@ use tracing::{info, warn};
 use crate::forwarder::{self, Forwarder};
 use crate::health::Health;
 use crate::member::{Fleet, Member, Reach};
+use crate::places::Places;
 
 mod arrange;
 mod messages;
@@ -143,6 +144,7 @@ impl Registry {
                         access: opened.access,
                         generation: self.generation,
                         health: Arc::new(ArcSwap::from_pointee(Health::Unknown)),
+                        places: Places::default(),
                         forwarder: Slot::empty(),
                     });
                     specs.push(self.forwarder(&member));

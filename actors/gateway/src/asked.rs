@@ -148,9 +148,14 @@ impl Asked {
 
     /// Whether the answer may be silent for long without being dead.
     pub(crate) fn is_stream(&self) -> bool {
-        Query::parse(&self.query).is_ok_and(|query| query.watches() || query.is_set("follow"))
-            || self.path.contains("/watch/")
+        is_stream(&self.path, &self.query)
     }
+}
+
+/// Whether what is asked for has no end of its own: a watch, or a log that follows.
+pub(crate) fn is_stream(path: &str, query: &str) -> bool {
+    Query::parse(query).is_ok_and(|query| query.watches() || query.is_set("follow"))
+        || path.contains("/watch/")
 }
 
 /// Path and query as they go upstream.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_http::body::BoxBody;
 use actix_http::header::UPGRADE;
-use actix_http::{HttpMessage as _, Request, Response};
+use actix_http::{HttpMessage as _, Method, Request, Response};
 use tenbin_model::body::MAX_BODY;
 use tenbin_model::identity::Caller;
 use tenbin_model::request::classify::{Head, classify};
@@ -16,6 +16,7 @@ use tenbin_model::status::{Reason, Status};
 
 use crate::asked::{self, Asked};
 use crate::audit::Audit;
+use crate::places::Places;
 use crate::respond::Answered;
 use crate::router::RouteTable;
 use crate::worker::Worker;
@@ -31,13 +32,24 @@ pub(crate) async fn handle(
     let answered = match authenticate::caller_of(&worker, &table, &request).await {
         Ok(caller) => {
             caller.user().clone_into(&mut audit.user);
-            answer(worker, table, &mut request, caller).await
+            limited(worker, table, &mut request, caller).await
         }
         Err(status) => Err(status),
     };
     let response = answered.unwrap_or_else(|status| respond::status(&status));
     audit.code = Some(response.status().as_u16());
     Ok(response)
+}
+
+/// Answers a caller who has not too much under way.
+async fn limited(
+    worker: Rc<Worker>,
+    table: Arc<RouteTable>,
+    request: &mut Request,
+    caller: Caller,
+) -> Answered {
+    let place = Places::enter(&worker.shared.places, &caller, request, table.rules.limits)?;
+    Ok(place.hold_during(answer(worker, table, request, caller).await?))
 }
 
 async fn answer(
@@ -98,5 +110,8 @@ async fn dispatch(asked: Asked, route: Route) -> Answered {
 
 async fn found(asked: &Asked, object: &Object) -> Answered {
     let member = find::holder(asked, object).await?;
+    if asked.method == Method::PUT || asked.method == Method::PATCH {
+        return pass::change(asked, &member).await;
+    }
     pass::to(asked, &member, &asked.path, &asked.query).await
 }

@@ -9,6 +9,7 @@
 //! | [`discoverer`] | the actor that asks the members what they serve |
 //! | `discovery`, `serving` | what clients are told of that, and who serves a kind |
 //! | `handler` | one request, from its head to its audit line |
+//! | `places` | how much one user may have under way |
 //! | `audit` | the line that every request leaves |
 //! | [`peers`] | the peers port: who sends, what is answered from memory, what goes to own |
 //! | `asked` | what is known of a request once it is authenticated |
@@ -29,10 +30,12 @@ pub mod discoverer;
 mod discovery;
 mod find;
 mod handler;
+mod involved;
 mod lists;
 mod pass;
 mod peek;
 pub mod peers;
+mod places;
 mod pump;
 mod read_one;
 mod respond;

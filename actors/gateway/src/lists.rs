@@ -1,33 +1,38 @@
 //! The members' lists, merged while they arrive (`reads.md`, Lists).
 
+mod ask;
+mod zip;
+
 use std::sync::Arc;
 
 use actix_http::body::BoxBody;
 use actix_http::header::{CONTENT_TYPE, HeaderMap};
 use actix_http::{Response, StatusCode};
 use futures_util::future::join_all;
-use futures_util::{StreamExt as _, stream};
-use tenbin_fleet::answer::Answer;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tenbin_fleet::member::Member;
 use tenbin_model::config::Partial;
 use tenbin_model::fold::FoldClass;
-use tenbin_model::list::{IncludeObject, ListMerge, MergeOptions};
+use tenbin_model::ids::ClusterName;
+use tenbin_model::list::{IncludeObject, ListMerge, MergeOptions, Page, Turn};
 use tenbin_model::request::accept::{Accepted, AnswerForm, negotiate};
 use tenbin_model::request::kinds::WriteClass;
 use tenbin_model::request::path::{Collection, Object};
 use tenbin_model::request::query::Query;
 use tenbin_model::request::selector::{member_filter, node_name, single_name};
-use tenbin_model::request::versions::{BareMeans, in_words_of};
+use tenbin_model::request::versions::{
+    BareMeans, check_continued, drop_limit, in_words_of, leaves_out,
+};
 use tenbin_model::status::{Reason, Status};
 use tracing::debug;
 
-use crate::asked::{Asked, target};
-use crate::pump::{Pump, PumpError};
+pub(crate) use self::ask::refusal;
+use self::ask::{Reply, ask};
+use crate::asked::Asked;
+use crate::find;
+use crate::involved::Involved;
+use crate::pump::{Begun, Pump, PumpError};
 use crate::respond::{self, Answered};
-use crate::{find, serving};
-
-/// The largest refusal of a member that is read.
-const REFUSAL_LIMIT: usize = 64 * 1024;
 
 /// What a list request comes to, before any member is asked.
 struct Plan {
@@ -39,18 +44,9 @@ struct Plan {
     unfolded: bool,
     /// Whether an answer may come without dead members.
     partial: bool,
-}
-
-/// What one member says to a list.
-enum Reply {
-    Listing(Answer),
-    /// The member has no such resource: nothing is missing.
-    Lacking(Status),
-    /// The caller may not list there.
-    Barred(Status),
-    Dead(String),
-    /// The request itself is refused; all members would say so.
-    Refused(Response<BoxBody>),
+    /// Which part of the list is asked for; `None` is the whole list.
+    page: Option<Page>,
+    involved: Involved,
 }
 
 /// What the replies come to.
@@ -65,12 +61,15 @@ enum Judged {
 pub(crate) async fn list(asked: Asked, collection: &Collection, class: WriteClass) -> Answered {
     let mut plan = Plan::new(&asked, class)?;
     plan.narrow_to_node(&asked).await?;
+    plan.paginate(&asked)?;
+    plan.involved = Involved::find(&asked, &plan.members, collection, &plan.query).await;
     let path = collection.path();
+    let zips = zip::is_accepted(&asked);
     let mut lost: Vec<(usize, String)> = Vec::new();
     loop {
         let asking = plan.members.iter().enumerate().map(|(index, member)| {
             let reason = lost.iter().find(|(lost, _)| *lost == index).map(|(_, why)| why.clone());
-            ask(&asked, &plan, member, &path, reason)
+            ask(&asked, &plan, index, member, &path, reason)
         });
         let replies = join_all(asking).await;
         let (mut pump, warnings) = match plan.judge(&asked, replies)? {
@@ -78,12 +77,12 @@ pub(crate) async fn list(asked: Asked, collection: &Collection, class: WriteClas
             Judged::Whole(response) => return Ok(response),
         };
         // As long as nothing was sent, a member that breaks off can still be left out.
-        match pump.next().await {
-            Ok(first) => return Ok(answer(first, pump, &warnings)),
+        match pump.begin(if zips { zip::THRESHOLD } else { 1 }).await {
+            Ok(begun) => return Ok(answer(begun, pump, zips, &warnings)),
             Err(PumpError::Member(index, fault)) if plan.partial && lost.is_empty() => {
                 lost.push((index, fault.to_string()));
             }
-            Err(PumpError::Member(_, fault)) => return Err(fault.to_status()),
+            Err(PumpError::Member(_, fault)) => return Err(gone(fault.to_string())),
             Err(PumpError::Merge(error)) => {
                 return Err(Status::new(Reason::InternalError, error.to_string()));
             }
@@ -104,12 +103,6 @@ impl Plan {
         let mut query = asked.parsed_query()?;
         let filter = member_filter(&mut query)?;
         let accepted = negotiate(asked.accept().as_deref())?;
-        if query.continue_token().is_some_and(|token| !token.is_empty()) {
-            let message = "The provided continue parameter is too old: start the list anew.";
-            return Err(Status::new(Reason::Expired, message));
-        }
-        // The API lets a server ignore the limit; pages come later.
-        drop(query.take("limit"));
         let is_table = matches!(accepted.form, AnswerForm::Table(_));
         let include_object = query.include_object()?;
         if is_table && include_object == IncludeObject::None {
@@ -125,9 +118,24 @@ impl Plan {
             Partial::Never => false,
         };
         let members = asked.table.fleet.members().iter();
-        let members = members.filter(|member| filter.admits(&member.name)).cloned().collect();
+        let space = &asked.table.fleet.space;
+        let members = members
+            .filter(|it| filter.admits(&it.name) && !leaves_out(&query, space, &it.name))
+            .cloned()
+            .collect();
         let unfolded = filter.is_unfolding();
-        Ok(Self { members, query, accepted, include_object, fold, unfolded, partial })
+        let fold = fold.filter(|_| !unfolded);
+        Ok(Self {
+            members,
+            query,
+            accepted,
+            include_object,
+            fold,
+            unfolded,
+            partial,
+            page: None,
+            involved: Involved::default(),
+        })
     }
 
     /// Leaves only the member whose node the pods are asked for, so that a drain empties one machine
@@ -137,6 +145,48 @@ impl Plan {
         let holder = find::holder(asked, &Object::node(name)).await?;
         self.members.retain(|member| member.name == holder.name);
         Ok(())
+    }
+
+    /// Decides which part of the list the answer is.
+    ///
+    /// A limit is passed over, as the API allows, where items are folded or shown once
+    /// ([`tenbin_model::list`], pages), and where any state will do, as API servers do then.
+    fn paginate(&mut self, asked: &Asked) -> Result<(), Status> {
+        let limit = self.query.limit()?;
+        if let Some(token) = self.query.continue_token().map(str::to_owned) {
+            check_continued(&self.query)?;
+            let is_there = |name: &ClusterName| self.members.iter().any(|it| it.name == *name);
+            let page = Page::continued(&token, limit, &asked.table.fleet.space, is_there)?;
+            if self.fold.is_some() {
+                let message = "invalid continue token: this list is answered whole";
+                return Err(Status::new(Reason::BadRequest, message));
+            }
+            let of = |turn: &Turn| self.members.iter().find(|it| it.name == *turn.member());
+            self.members = page.turns().iter().filter_map(of).cloned().collect();
+            // To whoever has the pages before it, a shorter list would say that objects are gone.
+            self.partial = false;
+            self.page = Some(page);
+            return Ok(());
+        }
+        let every_copy = self.fold.is_none() && (!self.one_key_once() || self.members.len() == 1);
+        match limit {
+            Some(limit) if every_copy && self.query.resource_version() != Some("0") => {
+                let names: Vec<_> = self.members.iter().map(|member| member.name.clone()).collect();
+                self.page = Some(Page::first(&names, limit));
+            }
+            Some(_) | None => drop_limit(&mut self.query),
+        }
+        Ok(())
+    }
+
+    /// Whether pages came before this answer.
+    fn is_continued(&self) -> bool {
+        self.page.as_ref().is_some_and(Page::is_continued)
+    }
+
+    /// Whether each namespace/name is shown once.
+    fn one_key_once(&self) -> bool {
+        !matches!(self.accepted.form, AnswerForm::Table(_)) && !self.unfolded
     }
 
     /// Decides what the answer is made of.
@@ -154,6 +204,7 @@ impl Plan {
                 }
                 Reply::Refused(response) => return Ok(Judged::Whole(response)),
                 Reply::Lacking(status) => status,
+                Reply::Barred(status) if self.is_continued() => return Err(status),
                 Reply::Barred(status) => {
                     warnings.push(format!("left out: {status}"));
                     status
@@ -163,9 +214,7 @@ impl Plan {
                     warnings.push(reason.clone());
                     Status::new(Reason::ServiceUnavailable, reason)
                 }
-                Reply::Dead(reason) => {
-                    return Err(Status::new(Reason::ServiceUnavailable, reason).retry_after(5));
-                }
+                Reply::Dead(reason) => return Err(gone(reason)),
             };
             verdicts.push(verdict);
             merge
@@ -175,19 +224,19 @@ impl Plan {
         if bodies.is_empty() {
             return Err(nobody(&verdicts));
         }
-        Ok(Judged::Merge(Box::new(Pump::new(merge, bodies)), warnings))
+        Ok(Judged::Merge(Box::new(Pump::new(merge, bodies, &asked.worker.pumps)), warnings))
     }
 
     fn options(&self, asked: &Asked) -> MergeOptions {
-        let is_table = matches!(self.accepted.form, AnswerForm::Table(_));
         MergeOptions {
             members: self.members.iter().map(|member| member.name.clone()).collect(),
             space: Arc::clone(&asked.table.fleet.space),
             label_key: asked.table.rules.label_key.clone(),
-            fold: self.fold.filter(|_| !self.unfolded),
-            one_key_once: !is_table && !self.unfolded,
+            fold: self.fold,
+            one_key_once: self.one_key_once(),
             show_state: self.unfolded,
             include_object: self.include_object,
+            page: self.page.clone(),
         }
     }
 
@@ -200,61 +249,24 @@ impl Plan {
         }
     }
 
-    /// The query in the words of one member.
-    fn query_for(&self, asked: &Asked, member: &Member) -> Result<String, Status> {
+    /// The query in the words of one member, for its part of the page.
+    fn query_for(
+        &self,
+        asked: &Asked,
+        member: &Member,
+        turn: Option<&Turn>,
+    ) -> Result<String, Status> {
         let mut query = self.query.clone();
-        let bare = if member.own { BareMeans::Its } else { BareMeans::Anothers };
+        self.involved.translate(&mut query, &member.name);
+        // Of several members nobody knows whose version a bare one is.
+        let alone = self.members.len() == 1;
+        let bare = if alone { BareMeans::Its } else { BareMeans::Anothers };
         in_words_of(&mut query, &asked.table.fleet.space, &member.name, bare)?;
+        if let Some(turn) = turn {
+            turn.ask(&mut query);
+        }
         Ok(query.to_string())
     }
-}
-
-async fn ask(
-    asked: &Asked,
-    plan: &Plan,
-    member: &Arc<Member>,
-    path: &str,
-    lost: Option<String>,
-) -> Reply {
-    if let Some(reason) = lost {
-        return Reply::Dead(reason);
-    }
-    let path = match serving::path_in(asked, member, path, plan.shows_whole()) {
-        Ok(path) => path,
-        Err(status) => return Reply::Barred(status),
-    };
-    let query = match plan.query_for(asked, member) {
-        Ok(query) => query,
-        Err(status) => return Reply::Refused(respond::status(&status)),
-    };
-    let call = match asked.get(member, target(&path, &query), &plan.accepted.upstream) {
-        Ok(call) => call,
-        Err(status) => return Reply::Barred(status),
-    };
-    let answer = match asked.worker.lanes.send(member, call).await {
-        Ok(answer) => answer,
-        Err(fault) => return Reply::Dead(fault.to_string()),
-    };
-    let code = answer.status.as_u16();
-    match code {
-        200..=299 => Reply::Listing(answer),
-        403 => Reply::Barred(refusal(Reason::Forbidden, answer).await),
-        404 => Reply::Lacking(refusal(Reason::NotFound, answer).await),
-        401 | 429 | 500..=599 => Reply::Dead(format!("{} answers {code}", member.name)),
-        _ => {
-            let headers = crate::pass::passed_headers(&answer);
-            let body = answer.body.into_stream();
-            Reply::Refused(respond::stream(code, headers, body))
-        }
-    }
-}
-
-/// A member's refusal, named.
-pub(crate) async fn refusal(reason: Reason, answer: Answer) -> Status {
-    let member = answer.member.clone();
-    let body = answer.whole(REFUSAL_LIMIT).await.unwrap_or_default();
-    let message = respond::message(&body);
-    Status::new(reason, format!("{member}: {message}"))
 }
 
 /// The answer where no member lists: what own says, if it says anything; 403 before 404.
@@ -266,14 +278,28 @@ pub(crate) fn nobody(verdicts: &[Status]) -> Status {
     })
 }
 
-fn answer(first: Option<bytes::Bytes>, pump: Pump, warnings: &[String]) -> Response<BoxBody> {
+/// A member that must be heard is not: the same may be asked again.
+fn gone(reason: String) -> Status {
+    Status::new(Reason::ServiceUnavailable, reason).retry_after(5)
+}
+
+fn answer(begun: Begun, pump: Pump, zips: bool, warnings: &[String]) -> Response<BoxBody> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, respond::JSON);
-    let rest = pump
-        .into_stream()
-        .map(|chunk| chunk.inspect_err(|error| debug!(%error, "merged list is cut")));
-    let body = stream::iter(first.map(Ok)).chain(rest);
-    let mut response = respond::stream(StatusCode::OK.as_u16(), headers, body);
+    let mut response = match begun {
+        Begun::Whole(body) => respond::json(StatusCode::OK.as_u16(), body),
+        Begun::Part(first) => {
+            let rest = pump.into_stream();
+            let body = stream::iter([Ok(first)]).chain(rest);
+            let body = body.inspect_err(|error| debug!(%error, "merged list is cut"));
+            if zips {
+                zip::mark(&mut headers);
+                respond::stream(StatusCode::OK.as_u16(), headers, zip::zipped(body))
+            } else {
+                respond::stream(StatusCode::OK.as_u16(), headers, body)
+            }
+        }
+    };
     respond::warn(&mut response, warnings);
     response
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::Method;
-use actix_http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use actix_http::body::BoxBody;
+use actix_http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use tenbin_fleet::answer::{Answer, AnswerBody};
@@ -13,6 +14,7 @@ use tenbin_fleet::lane::{PROMPT, STREAM};
 use tenbin_fleet::member::Member;
 use tenbin_model::body::strip_state;
 use tenbin_model::ids::ClusterName;
+use tenbin_model::list;
 use tenbin_model::request::headers::{self, Connection};
 use tenbin_model::status::{Reason, Status};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 use crate::asked::{Asked, target};
 use crate::respond::{self, Answered};
 
+/// The largest answer to a change; what is stored is at most 3 MiB.
+const ANSWER_LIMIT: usize = 16 * 1024 * 1024;
 /// How long a stream may take to the end of an event when the daemon drains.
 const EVENT_LIMIT: Duration = Duration::from_secs(1);
 
@@ -50,6 +54,26 @@ pub(crate) async fn received(asked: &Asked) -> Answered {
 pub(crate) async fn to(asked: &Asked, member: &Arc<Member>, path: &str, query: &str) -> Answered {
     let stripped = strip_state(asked.header(&CONTENT_TYPE), &asked.body);
     send(asked, member, path, query, stripped.unwrap_or_else(|| asked.body.clone())).await
+}
+
+/// Passes a change of one object to the `member` that has it.
+///
+/// A JSON answer names the member as a read of the object does: `kubectl diff` compares the two.
+pub(crate) async fn change(asked: &Asked, member: &Arc<Member>) -> Answered {
+    let body = strip_state(asked.header(&CONTENT_TYPE), &asked.body);
+    let body = body.unwrap_or_else(|| asked.body.clone());
+    let call = asked.call(member, target(&asked.path, &asked.query), body)?;
+    let answer = asked.worker.lanes.send(member, call).await.map_err(|fault| fault.to_status())?;
+    let (code, mut headers) = (answer.status.as_u16(), passed_headers(&answer));
+    let is_json = |kind: &HeaderValue| kind.as_bytes().starts_with(b"application/json");
+    if code >= 300 || !headers.get(CONTENT_TYPE).is_some_and(is_json) {
+        return Ok(respond::stream(code, headers, drained(answer.body, None)));
+    }
+    let whole = answer.whole(ANSWER_LIMIT).await.map_err(|fault| fault.to_status())?;
+    headers.remove(CONTENT_LENGTH);
+    let body = list::annotate(&whole, &member.name).unwrap_or(whole);
+    let response = respond::head(code, headers);
+    Ok(response.set_body(BoxBody::new(body)))
 }
 
 async fn send(

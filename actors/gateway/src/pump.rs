@@ -1,8 +1,9 @@
 //! Moves bytes from the members' answers through the merge to the client.
 
+use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
@@ -12,6 +13,16 @@ use tenbin_model::list::{ListMerge, MergeError};
 
 /// How long the end of a body may take behind the end of its list.
 const END_LIMIT: Duration = Duration::from_millis(100);
+
+/// How much of the members that wait for their turn is read ahead, over all lists that one worker
+/// merges. Without it a member makes its list only after those before it were sent: with 3 × 5,000
+/// pods, 1.3 times the time of three lists in parallel.
+const READ_AHEAD: usize = 8 << 20;
+/// How much of a member is read ahead where there are many lists.
+const LEAST_AHEAD: usize = 1 << 20;
+/// How much of a member is read until all have begun: those that are early leave the machine to the
+/// last, for which the client waits.
+const BEGINNING: usize = 64 << 10;
 
 /// Why the merged answer ends before its end.
 #[derive(Debug, thiserror::Error)]
@@ -26,20 +37,46 @@ pub(crate) enum PumpError {
 
 type Read = (usize, AnswerBody, Result<Option<Bytes>, Fault>);
 
+/// The beginning of the merged answer.
+pub(crate) enum Begun {
+    /// All of it.
+    Whole(Bytes),
+    /// The first bytes; more follow.
+    Part(Bytes),
+}
+
 /// The members' answers on their way into one.
 pub(crate) struct Pump {
     merge: ListMerge,
     /// Bodies that are not being read, because the merge wants nothing of them now.
     idle: Vec<(usize, AnswerBody)>,
     reading: FuturesUnordered<LocalBoxFuture<'static, Read>>,
+    /// How many members wait for the first to be read.
+    waiting: usize,
+    /// Shared by all pumps of a worker, and by the worker: tells how many there are.
+    pumps: Rc<()>,
 }
 
 // === impl Pump ===
 
 impl Pump {
     /// Makes a pump of a merge and the bodies of its members, by their numbers.
-    pub(crate) fn new(merge: ListMerge, bodies: Vec<(usize, AnswerBody)>) -> Self {
-        Self { merge, idle: bodies, reading: FuturesUnordered::new() }
+    pub(crate) fn new(merge: ListMerge, bodies: Vec<(usize, AnswerBody)>, pumps: &Rc<()>) -> Self {
+        let waiting = bodies.len().saturating_sub(1);
+        let reading = FuturesUnordered::new();
+        Self { merge, idle: bodies, reading, waiting, pumps: Rc::clone(pumps) }
+    }
+
+    /// Reads at least the first `enough` bytes of the merged answer, if it has so many.
+    pub(crate) async fn begin(&mut self, enough: usize) -> Result<Begun, PumpError> {
+        let mut first = BytesMut::new();
+        while first.len() < enough {
+            match self.next().await? {
+                Some(chunk) => first.extend_from_slice(&chunk),
+                None => return Ok(Begun::Whole(first.freeze())),
+            }
+        }
+        Ok(Begun::Part(first.freeze()))
     }
 
     /// The next bytes of the merged answer; `None` at its true end.
@@ -99,6 +136,8 @@ impl Pump {
     }
 
     fn read_what_is_wanted(&mut self) {
+        let begun = self.merge.shape().is_some();
+        self.merge.read_ahead(if begun { self.share() } else { BEGINNING });
         let idle = std::mem::take(&mut self.idle);
         for (member, body) in idle {
             if self.merge.wants(member) {
@@ -107,5 +146,11 @@ impl Pump {
                 self.idle.push((member, body));
             }
         }
+    }
+
+    /// How much each of the waiting members may be ahead now.
+    fn share(&self) -> usize {
+        let pumps = Rc::strong_count(&self.pumps).saturating_sub(1);
+        (READ_AHEAD / (pumps * self.waiting).max(1)).max(LEAST_AHEAD)
     }
 }

@@ -54,9 +54,7 @@ pub(crate) async fn read(asked: &Asked, object: &Object, class: WriteClass) -> A
     let fold = class.fold();
     let words = words(asked, &path, &accepted.upstream, fold.is_some()).await?;
     let (copies, mut warnings) = sort(&words);
-    if fold.is_some() {
-        warnings.extend(copies.namesakes(&asked.table));
-    }
+    warnings.extend(copies.namesakes(&asked.table, fold));
     let mut response = if copies.objects.is_empty() {
         warnings.extend(serving::in_other_versions(asked, &object.collection.resource));
         nobody(&words)

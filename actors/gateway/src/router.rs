@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use serde_json::json;
 use tenbin_fleet::member::Fleet;
 use tenbin_kernel::{Drain, Lifeline, Observe};
-use tenbin_model::config::Partial;
+use tenbin_model::config::{Limits, Partial};
 use tenbin_model::identity::Crossing;
 use tenbin_model::request::route::RoutePolicy;
 use tokio::sync::watch;
@@ -39,6 +39,8 @@ pub struct Rules {
     pub own_value: String,
     /// When an answer may come without a dead member.
     pub partial: Partial,
+    /// What one user may have under way.
+    pub limits: Limits,
     /// Whether PATCH and DELETE of unmanaged objects touch every member.
     pub unmanaged_everywhere: bool,
 }

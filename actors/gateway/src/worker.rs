@@ -1,6 +1,7 @@
 //! What all requests share, and what those of one worker share.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::discoverer::Discovery;
+use crate::places::Places;
 use crate::router::RouteTable;
 use crate::tls::Certificates;
 use crate::tokens::Tokens;
@@ -32,6 +34,8 @@ pub struct Shared {
     pub placer: Slot<Placer>,
     /// Time.
     pub clock: Clock,
+    /// What users have under way.
+    pub(crate) places: Arc<Places>,
     /// Writes under way, which outlive their clients.
     pub writes: TaskTracker,
     /// Whose turn it is to write an object.
@@ -45,6 +49,8 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) lanes: Lanes,
     pub(crate) tokens: Tokens,
+    /// Held by each list that is being merged.
+    pub(crate) pumps: Rc<()>,
     /// The fleet whose connections the lanes hold.
     seen: RefCell<Option<Arc<Fleet>>>,
 }
@@ -68,6 +74,7 @@ impl Shared {
             certificates: Arc::new(certificates),
             placer,
             clock,
+            places: Arc::default(),
             writes: TaskTracker::new(),
             turns: Turns::default(),
             draining: CancellationToken::new(),
@@ -83,6 +90,7 @@ impl Worker {
             shared,
             lanes: Lanes::default(),
             tokens: Tokens::default(),
+            pumps: Rc::default(),
             seen: RefCell::default(),
         }
     }

@@ -60,6 +60,7 @@ fn merge(answers: &[String], shown: Shown) -> usize {
         one_key_once: shown != Shown::Each,
         show_state: false,
         include_object: IncludeObject::Metadata,
+        page: None,
     });
     let mut chunks: Vec<_> =
         answers.iter().map(|answer| answer.as_bytes().chunks(CHUNK_BYTES)).collect();

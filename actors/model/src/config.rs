@@ -52,6 +52,8 @@ pub struct Config {
     pub label: Label,
     /// What a read answers while a member is dead.
     pub reads: Reads,
+    /// What one user may have under way.
+    pub limits: Limits,
 }
 
 /// Addresses to listen on; port 0 is any free one.
@@ -230,6 +232,15 @@ pub struct Label {
     pub key: String,
     /// Its value on own's copies; other members' copies carry their region.
     pub own_value: String,
+}
+
+/// What one user may have under way at a time; more is answered with 429.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests but for streams.
+    pub requests_per_user: u32,
+    /// Watches, and logs that follow.
+    pub streams_per_user: u32,
 }
 
 /// What a read answers while a member is dead.

@@ -11,6 +11,7 @@
 //! | `skip`, `walk` | where JSON values end |
 //! | `outline` | an item's key and marks, and how its annotations are edited |
 //! | `table` | columns and rows |
+//! | [`Page`] | which members a page asks for how much, and what its token remembers |
 //! | `member` | how far one member's answer has come |
 //! | `seen` | which names were shown |
 //! | `held` | the copies of managed objects, until they are folded |
@@ -20,6 +21,7 @@ mod held;
 mod member;
 mod merge;
 pub(crate) mod outline;
+mod pages;
 mod scanner;
 mod seen;
 mod skip;
@@ -28,6 +30,7 @@ pub(crate) mod walk;
 
 pub use annotate::annotate;
 pub use merge::{ListMerge, MAX_ITEM_BYTES, MergeError, MergeOptions};
+pub use pages::{Page, Turn};
 pub use scanner::{ListScanner, Piece, Shape};
 pub use skip::MAX_DEPTH;
 

@@ -14,6 +14,8 @@ pub struct Status {
     pub message: String,
     /// After how many seconds the client may come again.
     pub retry_after_seconds: Option<u32>,
+    /// The token with which an expired list can be continued all the same.
+    pub continue_token: Option<String>,
 }
 
 /// `StatusReason` of apimachinery, those that tenbin itself answers with.
@@ -43,7 +45,7 @@ pub enum Reason {
 struct Wire<'a> {
     kind: &'static str,
     api_version: &'static str,
-    metadata: Empty,
+    metadata: Metadata<'a>,
     status: &'static str,
     message: &'a str,
     reason: Reason,
@@ -53,7 +55,10 @@ struct Wire<'a> {
 }
 
 #[derive(Serialize)]
-struct Empty {}
+struct Metadata<'a> {
+    #[serde(rename = "continue", skip_serializing_if = "Option::is_none")]
+    continue_token: Option<&'a str>,
+}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -92,7 +97,8 @@ impl Status {
     /// Makes a status of `reason` with the code that goes with it.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         let code = reason.code();
-        Self { code, reason, message: message.into(), retry_after_seconds: None }
+        let message = message.into();
+        Self { code, reason, message, retry_after_seconds: None, continue_token: None }
     }
 
     /// Tells the client when to come again.
@@ -107,7 +113,7 @@ impl Status {
         let wire = Wire {
             kind: "Status",
             api_version: "v1",
-            metadata: Empty {},
+            metadata: Metadata { continue_token: self.continue_token.as_deref() },
             status: "Failure",
             message: &self.message,
             reason: self.reason,

@@ -30,6 +30,14 @@ pub struct Streaming {
 }
 
 pub(super) fn read_head(method: &str, mut wire: Wire) -> Result<Streaming> {
+    let (status, headers) = parse_head(&mut wire)?;
+    let bodiless = method == "HEAD" || matches!(status, 204 | 304);
+    let body = BufReader::new(Body::new(wire, bodiless, &headers));
+    Ok(Streaming { status, headers, body })
+}
+
+/// The status code, and the headers as sent.
+pub(super) fn parse_head(wire: &mut impl BufRead) -> Result<(u16, Vec<(String, String)>)> {
     let mut line = String::new();
     wire.read_line(&mut line).context("reading the status line")?;
     let Some(status) = line.split(' ').nth(1).and_then(|code| code.parse().ok()) else {
@@ -42,13 +50,10 @@ pub(super) fn read_head(method: &str, mut wire: Wire) -> Result<Streaming> {
             bail!("the connection ended inside the headers");
         }
         let Some((name, value)) = line.trim_end().split_once(':') else {
-            break;
+            return Ok((status, headers));
         };
         headers.push((name.to_owned(), value.trim().to_owned()));
     }
-    let bodiless = method == "HEAD" || matches!(status, 204 | 304);
-    let body = BufReader::new(Body::new(wire, bodiless, &headers));
-    Ok(Streaming { status, headers, body })
 }
 
 /// The first header of this name, in any case.

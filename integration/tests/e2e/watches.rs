@@ -177,6 +177,22 @@ fn a_watch_ends_upstream_when_the_client_leaves() -> Result<()> {
 }
 
 #[test]
+fn whoever_has_too_many_watches_open_is_told_to_come_back() -> Result<()> {
+    let space = space("watch-limit")?;
+    let limits = "[auth]\ncross = ['system:masters']\n[limits]\nstreams_per_user = 2";
+    let daemon = FLEET.daemon().name("watch-limit").config(limits).start()?;
+    let path = format!("{}?watch=true", space.path("configmaps"));
+    let open = || daemon.client()?.open("GET", &path, None);
+    let (first, _second) = (open()?, open()?);
+    let third = open()?;
+    assert_eq!((third.status, third.header("retry-after")), (429, Some("1")));
+    daemon.client()?.json(&space.path("configmaps"))?;
+    drop(first);
+    eventually!(open().map(|watch| watch.status), |status| *status == 200);
+    Ok(())
+}
+
+#[test]
 fn kubectl_waits_for_an_object_to_change_and_to_go() -> Result<()> {
     let space = space("watch-wait")?;
     let kubectl = kubectl(&space)?;

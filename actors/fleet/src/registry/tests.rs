@@ -273,6 +273,7 @@ fn dead_member(rig: &Rig) -> Arc<Member> {
         access: own.access.clone(),
         generation: 99,
         health: Arc::new(ArcSwap::from_pointee(Health::Unknown)),
+        places: Places::default(),
         forwarder: Slot::empty(),
     })
 }

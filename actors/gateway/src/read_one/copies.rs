@@ -43,6 +43,7 @@ impl Copies {
             one_key_once: true,
             show_state: false,
             include_object,
+            page: None,
         });
         self.merge(table, merge)
             .map_err(|error| Status::new(Reason::InternalError, error.to_string()))
@@ -92,9 +93,9 @@ impl Copies {
         Some((mark.home, mark.total))
     }
 
-    /// Names the members whose object of the same name is not shown.
-    pub(super) fn namesakes(&self, table: &RouteTable) -> Option<String> {
-        let shown: Vec<ClusterName> = match self.managed(table) {
+    /// Names the members whose object of the same name is not shown, as far as they were asked.
+    pub(super) fn namesakes(&self, table: &RouteTable, fold: Option<FoldClass>) -> Option<String> {
+        let shown: Vec<ClusterName> = match fold.and_then(|_| self.managed(table)) {
             Some(copies) => copies.into_iter().map(|copy| copy.member).collect(),
             None => self.objects.first().map(|(member, _)| member.clone()).into_iter().collect(),
         };

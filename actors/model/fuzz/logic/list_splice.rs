@@ -44,6 +44,7 @@ fn merge(answers: [&[u8]; 2], chunk: usize, flags: u8) -> Option<Vec<u8>> {
         one_key_once: flags & 4 != 0,
         show_state: flags & 8 != 0,
         include_object: if flags & 16 == 0 { IncludeObject::Metadata } else { IncludeObject::None },
+        page: None,
     });
     let mut out = Vec::new();
     let mut rests = answers.map(Some);

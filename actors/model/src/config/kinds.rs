@@ -70,6 +70,15 @@ pub(super) const CLUSTERS: Kind<u32> = Kind {
     },
 };
 
+pub(super) const PLACES: Kind<u32> = Kind {
+    what: "a whole number from 1 to 1000000",
+    read: |value| {
+        let integer = value.as_integer()?;
+        let count = u32::from_str_radix(integer.as_str(), integer.radix()).ok()?;
+        (1..=1_000_000).contains(&count).then_some(count)
+    },
+};
+
 pub(super) const SCHEDULER: Kind<Scheduler> = Kind {
     what: "\"default\" or \"wao\"",
     read: |value| match value.as_str()? {

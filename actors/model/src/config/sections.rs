@@ -8,14 +8,14 @@ use toml::de::{DeTable, DeValue};
 
 use super::kinds::{
     ADDRESS, BOOLEAN, CLUSTER_NAME, CLUSTERS, DURATION, ENDPOINT, FOLDER, Kind, LABEL_KEY,
-    LABEL_VALUE, NAMESPACE, NAMESPACES, PARTIAL, PATH, PORT, RESOURCE, SCHEDULER, SECONDS,
+    LABEL_VALUE, NAMESPACE, NAMESPACES, PARTIAL, PATH, PLACES, PORT, RESOURCE, SCHEDULER, SECONDS,
     STRATEGY, TEXT, UNMANAGED, WATTS,
 };
 use super::problems::{Place, Report};
 use super::section::Section;
 use super::{
-    Auth, Basic, Config, KeyPair, Label, Listen, MAX_MEMBERS, Member, NamespacePattern, Own,
-    Partial, Peer, Peers, Placement, Reads, Routing, Scheduler, Score, Strategy, Unmanaged,
+    Auth, Basic, Config, KeyPair, Label, Limits, Listen, MAX_MEMBERS, Member, NamespacePattern,
+    Own, Partial, Peer, Peers, Placement, Reads, Routing, Scheduler, Score, Strategy, Unmanaged,
 };
 use crate::ids::ClusterName;
 
@@ -56,6 +56,7 @@ pub(super) fn read<'t>(
         let routing = top.section("routing", routing);
         let label = top.section("label", |section| label(section, &overrides));
         let reads = top.section("reads", reads);
+        let limits = top.section("limits", limits);
         Some(Config {
             state_dir,
             listen,
@@ -70,6 +71,7 @@ pub(super) fn read<'t>(
             routing,
             label,
             reads,
+            limits,
         })
     })
 }
@@ -253,6 +255,13 @@ fn label(section: &mut Section<'_, '_>, overrides: &Overrides) -> Label {
     Label {
         key: overrides.label_key.clone().unwrap_or(key),
         own_value: overrides.own_value.clone().unwrap_or(own_value),
+    }
+}
+
+fn limits(section: &mut Section<'_, '_>) -> Limits {
+    Limits {
+        requests_per_user: section.or("requests_per_user", &PLACES, 400),
+        streams_per_user: section.or("streams_per_user", &PLACES, 1000),
     }
 }
 

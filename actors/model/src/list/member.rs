@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::merge::{MAX_ITEM_BYTES, MergeError};
 use super::outline::{origin, quoted};
+use super::pages::MAX_PART_BYTES;
 use super::table::Alignment;
 use super::walk::text;
 use super::{ListScanner, Piece, ScanError, Shape};
@@ -23,6 +24,8 @@ pub(super) struct Member {
     pub(super) kind: Option<String>,
     pub(super) api_version: Option<String>,
     metadata: Option<ListMeta>,
+    /// Whether its answer may be one page of a longer list.
+    paged: bool,
     pub(super) columns: Option<Bytes>,
     /// Which of this member's cells go to each column of the answer.
     pub(super) alignment: Alignment,
@@ -50,12 +53,14 @@ struct ListMeta {
     version: Option<String>,
     #[serde(default, rename = "continue")]
     rest: Option<String>,
+    #[serde(default, rename = "remainingItemCount")]
+    remaining: Option<u64>,
 }
 
 // === impl Member ===
 
 impl Member {
-    pub(super) fn new(name: ClusterName) -> Self {
+    pub(super) fn new(name: ClusterName, paged: bool) -> Self {
         Self {
             scanner: ListScanner::new(MAX_ITEM_BYTES),
             stage: Stage::Head,
@@ -64,6 +69,7 @@ impl Member {
             kind: None,
             api_version: None,
             metadata: None,
+            paged,
             columns: None,
             alignment: Alignment::new(),
             origin: origin(name.as_str()),
@@ -144,6 +150,13 @@ impl Member {
         }
     }
 
+    /// The member's token for what follows this page, and how many items that is, if it knows.
+    pub(super) fn rest(&self) -> Option<(&str, Option<u64>)> {
+        let metadata = self.metadata.as_ref()?;
+        let token = metadata.rest.as_deref().filter(|token| !token.is_empty())?;
+        Some((token, metadata.remaining))
+    }
+
     /// An error in this member's bytes.
     pub(super) fn error(&self, source: ScanError) -> MergeError {
         MergeError::Scan { member: self.name.clone(), source }
@@ -161,11 +174,14 @@ impl Member {
             "metadata" => {
                 let metadata: Option<ListMeta> = serde_json::from_slice(value)
                     .map_err(|_| self.error(ScanError::Unexpected("metadata")))?;
-                let metadata = metadata.unwrap_or_default();
-                if metadata.rest.as_ref().is_some_and(|rest| !rest.is_empty()) {
-                    return Err(MergeError::Paged(self.name.clone()));
+                self.metadata = Some(metadata.unwrap_or_default());
+                match self.rest() {
+                    Some(_) if !self.paged => return Err(MergeError::Paged(self.name.clone())),
+                    Some((token, _)) if token.len() > MAX_PART_BYTES => {
+                        return Err(self.error(ScanError::Unexpected("length of continue")));
+                    }
+                    Some(_) | None => {}
                 }
-                self.metadata = Some(metadata);
             }
             _ => {}
         }

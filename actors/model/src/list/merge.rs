@@ -2,23 +2,25 @@
 
 mod frame;
 mod items;
+mod pager;
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
 use self::frame::Frame;
+use self::pager::Pager;
 use super::held::{Held, MAX_HELD_BYTES};
 use super::member::{Member, Stage};
 use super::seen::Seen;
-use super::{IncludeObject, Piece, ScanError, Shape};
+use super::{IncludeObject, Page, Piece, ScanError, Shape};
 use crate::fold::FoldClass;
 use crate::ids::ClusterName;
 use crate::resource_version::VersionSpace;
 
 /// The most bytes of one item; etcd refuses objects that come near it.
 pub const MAX_ITEM_BYTES: usize = 16 << 20;
-/// How many bytes are buffered for a member before [`ListMerge::wants`] says no.
+/// How many bytes are buffered for a member before [`ListMerge::wants`] says no, unless told otherwise.
 const BUFFER_BYTES: usize = 1 << 20;
 /// Answers go out in chunks of at least this, the last one excepted.
 const MIN_CHUNK_BYTES: usize = 16 << 10;
@@ -42,6 +44,8 @@ pub struct MergeOptions {
     pub show_state: bool,
     /// What the client wants in the rows of Tables; upstream is asked for metadata at least.
     pub include_object: IncludeObject,
+    /// Which part of the list the answer is; `None` is the whole list.
+    pub page: Option<Page>,
 }
 
 /// Why the members' lists cannot be merged, or not any further.
@@ -84,7 +88,8 @@ pub enum MergeError {
 ///
 /// Push what members send, tell when they end or will not answer, and write what
 /// [`ListMerge::next_chunk`] gives. The order in which members' bytes arrive does not change the answer.
-/// Memory stays below 1 MiB and one item for each member, but for managed items that are folded.
+/// Memory stays below 1 MiB (or what [`ListMerge::read_ahead`] says) and one item for each member, but
+/// for managed items that are folded.
 #[derive(Debug)]
 pub struct ListMerge {
     options: MergeOptions,
@@ -94,7 +99,9 @@ pub struct ListMerge {
     items_written: bool,
     seen: Seen,
     held: Held,
+    pager: Option<Pager>,
     out: BytesMut,
+    read_ahead: usize,
     failed: Option<MergeError>,
 }
 
@@ -113,8 +120,10 @@ enum Phase {
 
 impl ListMerge {
     /// Makes a merge of the members in `options`.
-    pub fn new(options: MergeOptions) -> Self {
-        let members = options.members.iter().cloned().map(Member::new).collect();
+    pub fn new(mut options: MergeOptions) -> Self {
+        let pager = options.page.take().map(Pager::new);
+        let member = |name: &ClusterName| Member::new(name.clone(), pager.is_some());
+        let members = options.members.iter().map(member).collect();
         Self {
             options,
             members,
@@ -123,7 +132,9 @@ impl ListMerge {
             items_written: false,
             seen: Seen::default(),
             held: Held::default(),
+            pager,
             out: BytesMut::new(),
+            read_ahead: BUFFER_BYTES,
             failed: None,
         }
     }
@@ -154,11 +165,18 @@ impl ListMerge {
         Ok(())
     }
 
+    /// Says how many bytes are buffered for a member before [`ListMerge::wants`] says no.
+    pub fn read_ahead(&mut self, bytes: usize) {
+        self.read_ahead = bytes;
+    }
+
     /// Whether more bytes of a member should be read now (backpressure).
     pub fn wants(&self, member: usize) -> bool {
         self.failed.is_none()
             && self.members.get(member).is_some_and(|member| {
-                !member.ended && member.stage != Stage::Absent && member.unscanned() < BUFFER_BYTES
+                !member.ended
+                    && member.stage != Stage::Absent
+                    && member.unscanned() < self.read_ahead
             })
     }
 
@@ -213,7 +231,8 @@ impl ListMerge {
                     known &= member.read_head()?;
                 }
                 if known {
-                    self.frame.begin(&mut self.members, &self.options.space, &mut self.out)?;
+                    let (space, pager) = (&self.options.space, self.pager.as_mut());
+                    self.frame.begin(&mut self.members, space, pager, &mut self.out)?;
                     self.phase = Phase::Items(0);
                 }
                 Ok(known)
@@ -231,7 +250,8 @@ impl ListMerge {
                 Ok(true)
             }
             Phase::Tail => {
-                self.frame.finish(&self.members, &self.options.space, &mut self.out);
+                let (space, pager) = (&self.options.space, self.pager.take());
+                self.frame.finish(&self.members, space, pager, &mut self.out);
                 self.phase = Phase::Done;
                 Ok(true)
             }
@@ -245,10 +265,19 @@ impl ListMerge {
             return Ok(true);
         };
         match member.next()? {
-            Some(Piece::Item(item)) => self.item(index, &item)?,
+            Some(Piece::Item(item)) => {
+                if self.pager.as_mut().is_none_or(|pager| pager.admits(index)) {
+                    self.item(index, &item)?;
+                }
+            }
             Some(_) => {}
             None if member.stage == Stage::Items => return Ok(false),
-            None => self.phase = Phase::Items(index + 1),
+            None => {
+                if let Some(pager) = &mut self.pager {
+                    pager.leave(index, member);
+                }
+                self.phase = Phase::Items(index + 1);
+            }
         }
         Ok(true)
     }

@@ -4,6 +4,12 @@ use memchr::memchr2;
 
 use super::ScanError;
 
+/// Strings of lists are mostly shorter: to look here costs less than to call memchr.
+const SHORT: usize = 32;
+/// In each byte of a word, its lowest bit, and its highest.
+const LOWEST: u64 = u64::from_le_bytes([0x01; 8]);
+const HIGHEST: u64 = u64::from_le_bytes([0x80; 8]);
+
 /// How deep the values of a list may be nested; real objects stay below 100.
 pub const MAX_DEPTH: usize = 512;
 
@@ -83,7 +89,7 @@ impl Skip {
 
     fn text(&mut self, bytes: &[u8]) -> bool {
         let rest = bytes.get(self.position..).unwrap_or_default();
-        let Some(length) = memchr2(b'"', b'\\', rest) else {
+        let Some(length) = quote_or_escape(rest) else {
             self.position = bytes.len();
             return false;
         };
@@ -105,27 +111,35 @@ impl Skip {
         length.is_some()
     }
 
+    /// Goes through brackets and, where they end in `bytes` and escape nothing, the strings between.
     fn container(&mut self, bytes: &[u8]) -> Result<bool, ScanError> {
-        let rest = bytes.get(self.position..).unwrap_or_default();
-        for (index, &byte) in rest.iter().enumerate() {
+        let mut at = self.position;
+        while let Some(&byte) = bytes.get(at) {
+            at += 1;
             match byte {
                 b'"' => {
-                    self.inside = Inside::Text;
-                    self.position += index + 1;
-                    return Ok(false);
+                    let rest = bytes.get(at..).unwrap_or_default();
+                    match quote_or_escape(rest) {
+                        Some(length) if rest.get(length) == Some(&b'"') => at += length + 1,
+                        _ => {
+                            self.inside = Inside::Text;
+                            self.position = at;
+                            return Ok(false);
+                        }
+                    }
                 }
                 b'{' | b'[' => self.open(byte)?,
                 b'}' | b']' => {
                     self.close(byte)?;
                     if self.depth == 0 {
-                        self.position += index + 1;
+                        self.position = at;
                         return Ok(true);
                     }
                 }
                 _ => {}
             }
         }
-        self.position = bytes.len();
+        self.position = at;
         Ok(false)
     }
 
@@ -142,5 +156,47 @@ impl Skip {
         let word = self.braces.get(self.depth / 64).copied().unwrap_or_default();
         let brace = word & (1 << (self.depth % 64)) != 0;
         if brace == (bracket == b'}') { Ok(()) } else { Err(ScanError::Syntax) }
+    }
+}
+
+/// Where the first `"` or `\` is.
+fn quote_or_escape(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let (true, Some(word)) = (at < SHORT, bytes.get(at..).and_then(<[u8]>::first_chunk)) {
+        let word = u64::from_le_bytes(*word);
+        let found =
+            zeros(word ^ (LOWEST * u64::from(b'"'))) | zeros(word ^ (LOWEST * u64::from(b'\\')));
+        if found != 0 {
+            return usize::try_from(found.trailing_zeros() / 8).ok().map(|place| at + place);
+        }
+        at += 8;
+    }
+    memchr2(b'"', b'\\', bytes.get(at..)?).map(|place| at + place)
+}
+
+/// The highest bit of each byte that is zero; above the first of these, other bits may be set too.
+///
+/// Source: Mycroft's test, as in Warren, Hacker's Delight, section 6-1.
+fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(LOWEST) & !word & HIGHEST
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_first_quote_or_escape_is_found_wherever_it_is(
+            bytes in prop::collection::vec(
+                prop_oneof![20 => any::<u8>(), 1 => Just(b'"'), 1 => Just(b'\\'), 2 => Just(b'#')],
+                0..100,
+            ),
+        ) {
+            let naive = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+            prop_assert_eq!(quote_or_escape(&bytes), naive);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The columns of merged Tables, and how rows are aligned to them.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -44,7 +44,7 @@ impl Columns {
     /// Adds the columns of one more member; call [`Columns::align`] when all were added.
     ///
     /// Columns of one name within a member stay apart, as API servers allow them.
-    pub(crate) fn add(&mut self, definitions: &Bytes) -> Result<(), ScanError> {
+    pub(crate) fn add(&mut self, definitions: &[u8]) -> Result<(), ScanError> {
         let mut taken = vec![false; self.definitions.len()];
         for definition in parse(definitions)? {
             if find(&self.definitions, &mut taken, &definition.0).is_none() {
@@ -64,7 +64,7 @@ impl Columns {
     }
 
     /// Finds the cells of a member whose columns were added.
-    pub(crate) fn align(&self, definitions: &Bytes) -> Result<Alignment, ScanError> {
+    pub(crate) fn align(&self, definitions: &[u8]) -> Result<Alignment, ScanError> {
         let mut taken = vec![false; self.definitions.len()];
         let mut alignment = vec![None; self.definitions.len()];
         for (cell, (name, _)) in parse(definitions)?.iter().enumerate() {
@@ -74,6 +74,11 @@ impl Columns {
             }
         }
         Ok(alignment)
+    }
+
+    /// The definitions without tenbin's own.
+    pub(super) fn definitions(&self) -> impl Iterator<Item = &RawValue> {
+        self.definitions.iter().map(|(_, definition)| &**definition)
     }
 
     /// Writes the value of `columnDefinitions`.
@@ -149,7 +154,7 @@ impl IncludeObject {
     }
 }
 
-fn parse(definitions: &Bytes) -> Result<Vec<(String, Box<RawValue>)>, ScanError> {
+fn parse(definitions: &[u8]) -> Result<Vec<(String, Box<RawValue>)>, ScanError> {
     let unexpected = |_| ScanError::Unexpected("columnDefinitions");
     let raw: Option<Vec<Box<RawValue>>> =
         serde_json::from_slice(definitions).map_err(unexpected)?;

@@ -104,6 +104,21 @@ impl Kinds {
     }
 }
 
+/// The resource of a kind that is fanned out without configuration: events name kinds, not plurals.
+pub fn managed_kind(kind: &str) -> Option<Resource> {
+    let lower = kind.to_ascii_lowercase();
+    let fans_out = |class: WriteClass| class.fold().is_some();
+    let found = TABLE.iter().find(|(_, plural, class)| {
+        fans_out(*class) && plural.strip_suffix('s').is_some_and(|singular| singular == lower)
+    });
+    let (group, plural, _) = found?;
+    Some(Resource {
+        group: (*group).to_owned(),
+        version: "v1".to_owned(),
+        plural: (*plural).to_owned(),
+    })
+}
+
 /// Tells whether own alone answers for a resource.
 pub fn is_own_only(group: &str, plural: &str) -> bool {
     OWN_ONLY.iter().any(|(of, name)| *of == group && (*name == "*" || *name == plural))
@@ -137,6 +152,15 @@ mod tests {
             version: "v1".to_owned(),
             plural: plural.to_owned(),
         })
+    }
+
+    #[test]
+    fn a_managed_kind_is_known_by_the_name_that_events_use() {
+        let found = |kind| managed_kind(kind).map(|it| (it.group, it.plural));
+        let named = |group: &str, plural: &str| Some((group.to_owned(), plural.to_owned()));
+        assert_eq!(found("Deployment"), named("apps", "deployments"));
+        assert_eq!(found("PersistentVolumeClaim"), named("", "persistentvolumeclaims"));
+        assert_eq!((found("Pod"), found("ReplicaSet")), (None, None));
     }
 
     #[test]

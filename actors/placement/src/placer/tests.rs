@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use tenbin_fleet::access::AccessSource;
 use tenbin_fleet::health::Health;
 use tenbin_fleet::member::{Member, Reach};
+use tenbin_fleet::places::Places;
 use tenbin_kernel::guardian::Intensity;
 use tenbin_kernel::{ChildSpec, Guardian, GuardianHandle, ManualClock, Supervised};
 use tenbin_model::config::Scheduler;
@@ -164,6 +165,7 @@ async fn fleet() -> Fleet {
             access: access.clone(),
             generation: 1,
             health: Arc::new(ArcSwap::from_pointee(Health::Up)),
+            places: Places::default(),
             forwarder: Slot::empty(),
         })
     };

@@ -29,7 +29,7 @@ use tenbin_fleet::member::Fleet;
 use tenbin_fleet::registry::{Enrol, MemberSpec, Parts, Registry, TrustRules};
 use tenbin_kernel::guardian::Intensity;
 use tenbin_kernel::{ChildSpec, Clock, Guardian, Slot};
-use tenbin_model::config::Partial;
+use tenbin_model::config::{Limits, Partial};
 use tenbin_model::identity::Caller;
 use tenbin_model::ids::ClusterName;
 use tenbin_model::request::kinds::Kinds;
@@ -264,6 +264,7 @@ fn shared(fleet: Arc<Fleet>, clock: Clock, folder: &TempDir) -> Arc<Shared> {
         label_key: "tenbin".to_owned(),
         own_value: "local".to_owned(),
         partial: Partial::People,
+        limits: Limits { requests_per_user: 10, streams_per_user: 10 },
         unmanaged_everywhere: false,
     };
     let published = watch::channel(Arc::clone(&fleet)).1;

@@ -25,6 +25,7 @@ fn options() -> MergeOptions {
         one_key_once: true,
         show_state: false,
         include_object: IncludeObject::Metadata,
+        page: None,
     }
 }
 
@@ -240,6 +241,10 @@ fn a_waiting_member_is_held_at_one_mebibyte_and_a_large_item_is_not() {
     merge.push(1, &head.as_bytes()[..2 * BUFFER_BYTES]).unwrap();
     assert_eq!(merge.next_chunk(), Ok(None));
     assert!(merge.wants(0), "an item that is not whole yet must be read on");
+    assert!(!merge.wants(1));
+    merge.read_ahead(3 * BUFFER_BYTES);
+    assert!(merge.wants(1), "now it may be ahead");
+    merge.read_ahead(0);
     assert!(!merge.wants(1));
 }
 

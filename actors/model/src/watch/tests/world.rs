@@ -129,6 +129,7 @@ impl World {
             one_key_once: true,
             show_state: false,
             include_object: IncludeObject::Metadata,
+            page: None,
         });
         for (index, member) in self.members.iter().enumerate() {
             merge.push(index, &member.list(None)).unwrap();

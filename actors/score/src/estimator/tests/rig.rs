@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tenbin_fleet::access::{AccessSource, Endpoint, PeerSource, Trust};
 use tenbin_fleet::forwarder::Forwarder;
 use tenbin_fleet::health::Health;
+use tenbin_fleet::places::Places;
 use tenbin_kernel::guardian::Intensity;
 use tenbin_kernel::{ChildSpec, Guardian, GuardianHandle, ManualClock, Slot, Supervised};
 use tenbin_model::config::Scheduler;
@@ -103,6 +104,7 @@ impl Rig {
             access: AccessSource::Peer(PeerSource { endpoint, trust }).open().await.unwrap(),
             generation: 1,
             health: Arc::new(ArcSwap::from_pointee(Health::Unknown)),
+            places: Places::default(),
             forwarder: Slot::empty(),
         });
         let (forwarded, clock) = (Arc::clone(&member), self.clock.clone());

@@ -1,0 +1,103 @@
+//! The table of a run, on stdout and in docs/performance.md.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
+
+use anyhow::{Context, Result};
+use tenbin_integration::tools;
+
+use crate::machine::{description, told};
+
+/// The figures of one run.
+#[derive(Debug)]
+pub(crate) struct Report {
+    head: String,
+    rows: Vec<Row>,
+}
+
+/// One figure.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// What was measured.
+    pub(crate) what: String,
+    /// Straight to the API servers; `-` where it means nothing.
+    pub(crate) direct: String,
+    /// By way of nginx.
+    pub(crate) nginx: String,
+    /// By way of tenbin.
+    pub(crate) tenbin: String,
+    /// What is held against the bar.
+    pub(crate) figure: String,
+    /// The most that it may be.
+    pub(crate) bar: String,
+    /// Whether it is not more.
+    pub(crate) met: Option<bool>,
+}
+
+impl Report {
+    /// Begins a report with what the machine is now.
+    pub(crate) fn new() -> Result<Self> {
+        let when = told("date", &["-u", "+%F %R"])?;
+        let commit = told("git", &["describe", "--always", "--dirty"])?;
+        let head = format!("### {when} UTC, commit {commit}\n{}.\n", description()?);
+        Ok(Self { head, rows: Vec::new() })
+    }
+
+    /// Adds a figure.
+    pub(crate) fn add(&mut self, row: Row) {
+        eprintln!("  {}", row.line());
+        self.rows.push(row);
+    }
+
+    /// Shows the table.
+    #[expect(clippy::print_stdout, reason = "the report of a program")]
+    pub(crate) fn print(&self) {
+        println!("{}", self.text());
+    }
+
+    /// Appends the table to docs/performance.md.
+    pub(crate) fn keep(&self) -> Result<()> {
+        let path = tools::root().join("docs/performance.md");
+        let mut file = File::options().append(true).open(&path).context("opening the figures")?;
+        file.write_all(format!("\n{}", self.text()).as_bytes()).context("writing the figures")
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("{}\n", self.head);
+        text.push_str("| what | direct | nginx | tenbin | figure | bar | met |\n");
+        text.push_str("|---|---|---|---|---|---|---|\n");
+        for row in &self.rows {
+            writeln!(text, "{}", row.line()).ok();
+        }
+        text
+    }
+}
+
+impl Row {
+    fn line(&self) -> String {
+        let met = match self.met {
+            Some(true) => "yes",
+            Some(false) => "**no**",
+            None => "-",
+        };
+        let Self { what, direct, nginx, tenbin, figure, bar, .. } = self;
+        format!("| {what} | {direct} | {nginx} | {tenbin} | {figure} | {bar} | {met} |")
+    }
+}
+
+/// A row that is held against nothing.
+impl Default for Row {
+    fn default() -> Self {
+        let none = || "-".to_owned();
+        Self {
+            what: String::new(),
+            direct: none(),
+            nginx: none(),
+            tenbin: none(),
+            figure: none(),
+            bar: none(),
+            met: None,
+        }
+    }
+}
