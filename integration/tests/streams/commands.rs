@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use tenbin_integration::{Kubectl, Random};
 
 use crate::talk::Talk;
-use crate::{directly, says};
+use crate::{directly, everywhere, says};
 
 fn exec_runs(kubectl: &Kubectl, pod: &str) -> Result<()> {
     says(kubectl, &["exec", pod, "--", "echo", "a b"], None, "a b\n")?;
@@ -31,6 +31,11 @@ fn exec_runs(kubectl: &Kubectl, pod: &str) -> Result<()> {
 #[test]
 fn exec_runs_directly() -> Result<()> {
     directly("exec-direct", exec_runs)
+}
+
+#[test]
+fn exec_runs_through_tenbin() -> Result<()> {
+    everywhere("exec", exec_runs)
 }
 
 /// kubectl asks for a terminal only when it has one itself: `script` (util-linux) gives it one.
@@ -57,6 +62,11 @@ fn exec_has_a_terminal_directly() -> Result<()> {
     directly("tty-direct", exec_has_a_terminal)
 }
 
+#[test]
+fn exec_has_a_terminal_through_tenbin() -> Result<()> {
+    everywhere("tty", exec_has_a_terminal)
+}
+
 fn attach_sees_and_writes(kubectl: &Kubectl, pod: &str) -> Result<()> {
     let mut talk = Talk::start(kubectl.command(["attach", "-i", pod]))?;
     talk.say("attached")?;
@@ -69,6 +79,11 @@ fn attach_sees_and_writes(kubectl: &Kubectl, pod: &str) -> Result<()> {
 #[test]
 fn attach_sees_and_writes_directly() -> Result<()> {
     directly("attach-direct", attach_sees_and_writes)
+}
+
+#[test]
+fn attach_sees_and_writes_through_tenbin() -> Result<()> {
+    everywhere("attach", attach_sees_and_writes)
 }
 
 fn logs_are_read_and_followed(kubectl: &Kubectl, pod: &str) -> Result<()> {
@@ -93,6 +108,11 @@ fn logs_are_read_and_followed_directly() -> Result<()> {
     directly("logs-direct", logs_are_read_and_followed)
 }
 
+#[test]
+fn logs_are_read_and_followed_through_tenbin() -> Result<()> {
+    everywhere("logs", logs_are_read_and_followed)
+}
+
 /// Several MB there and back; a pod's paths are relative, since its files are this machine's.
 fn cp_keeps_every_byte(kubectl: &Kubectl, pod: &str) -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -111,4 +131,9 @@ fn cp_keeps_every_byte(kubectl: &Kubectl, pod: &str) -> Result<()> {
 #[test]
 fn cp_keeps_every_byte_directly() -> Result<()> {
     directly("cp-direct", cp_keeps_every_byte)
+}
+
+#[test]
+fn cp_keeps_every_byte_through_tenbin() -> Result<()> {
+    everywhere("cp", cp_keeps_every_byte)
 }

@@ -6,8 +6,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use anyhow::{Context, Result, bail, ensure};
 use tenbin_integration::Kubectl;
 
-use crate::directly;
 use crate::talk::Talk;
+use crate::{directly, everywhere};
 
 /// A server in the pod, whose network is that of this machine: it answers with what it read, once
 /// the client has said that there is no more. Ends with the process.
@@ -58,4 +58,9 @@ fn ports_are_forwarded(kubectl: &Kubectl, pod: &str) -> Result<()> {
 #[test]
 fn ports_are_forwarded_directly() -> Result<()> {
     directly("forward-direct", ports_are_forwarded)
+}
+
+#[test]
+fn ports_are_forwarded_through_tenbin() -> Result<()> {
+    everywhere("forward", ports_are_forwarded)
 }

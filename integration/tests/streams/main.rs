@@ -10,11 +10,44 @@ use std::sync::LazyLock;
 
 use anyhow::{Result, ensure};
 use serde_json::json;
-use tenbin_integration::{Cluster, Fleet, FleetBuilder, Kubectl, eventually};
+use tenbin_integration::{Cluster, Daemon, Fleet, FleetBuilder, Kubectl, eventually};
+use toml::{Table, Value};
 
 static FLEET: LazyLock<Fleet> = LazyLock::new(|| {
     FleetBuilder::new("streams").clusters(["tokyo", "osaka", "nagoya"]).nodes(1).kubelet().shared()
 });
+
+/// The daemons of tokyo, which has osaka for a member, and of nagoya: peers of each other.
+static DAEMONS: LazyLock<(Daemon, Daemon)> =
+    LazyLock::new(|| daemons().unwrap_or_else(|error| panic!("starting the daemons: {error:#}")));
+
+fn daemons() -> Result<(Daemon, Daemon)> {
+    let builder = |own: &str| {
+        let cross = "[auth]\ncross = ['system:masters']";
+        FLEET.daemon().name(&format!("tenbin-{own}")).own(own).peer().config(cross)
+    };
+    let mut tokyo = builder("tokyo").members(&["osaka"]).prepare()?;
+    let mut nagoya = builder("nagoya").prepare()?;
+    know(&tokyo, "nagoya", &nagoya)?;
+    know(&nagoya, "tokyo", &tokyo)?;
+    nagoya.start()?;
+    tokyo.start()?;
+    Ok((tokyo, nagoya))
+}
+
+/// Writes a peer into a daemon's configuration.
+fn know(daemon: &Daemon, name: &str, other: &Daemon) -> Result<()> {
+    let mut peer = Table::new();
+    peer.insert("name".to_owned(), name.into());
+    peer.insert("endpoint".to_owned(), other.endpoint().into());
+    let peers = Value::Array(vec![Value::Table(peer)]);
+    daemon.edit_config(|table| drop(table.insert("peer".to_owned(), peers)))
+}
+
+/// The daemon that users ask.
+fn tokyo() -> &'static Daemon {
+    &DAEMONS.0
+}
 
 /// A running pod in one cluster alone, which kubectl can name. Pods of one test have one name with
 /// their cluster behind it.
@@ -53,6 +86,20 @@ fn directly(test: &str, check: impl Fn(&Kubectl, &str) -> Result<()>) -> Result<
     let pod = pod(cluster, test)?;
     for (kind, kubectl) in kubectls(&cluster.kubeconfig())? {
         check(&kubectl, &pod).map_err(|error| error.context(format!("kubectl {kind}, {pod}")))?;
+    }
+    Ok(())
+}
+
+/// Does `check` with every kubectl through the daemon, for pods of own, of a member that is reached
+/// straight, and of a peer.
+fn everywhere(test: &str, check: impl Fn(&Kubectl, &str) -> Result<()>) -> Result<()> {
+    let kubeconfig = tokyo().kubeconfig()?;
+    for cluster in FLEET.clusters() {
+        let pod = pod(cluster, test)?;
+        for (kind, kubectl) in kubectls(&kubeconfig)? {
+            let context = |error: anyhow::Error| error.context(format!("kubectl {kind}, {pod}"));
+            check(&kubectl, &pod).map_err(context)?;
+        }
     }
     Ok(())
 }
