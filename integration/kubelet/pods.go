@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,7 +25,7 @@ const maxPods = 10_000
 type pods struct {
 	root string
 	lock sync.Mutex
-	// How many are open: exec, attach, portforward and its connections, logs.
+	// How many are open of a kind, a slash and the pod; kinds are exec, attach, portforward, logs.
 	open map[string]int
 	made map[string]bool
 }
@@ -60,16 +61,20 @@ func (p *pods) container(namespace, pod, name string) (container, error) {
 	return found, log.Close()
 }
 
-// opened counts a stream of this kind until the returned function is called.
-func (p *pods) opened(kind string) func() {
-	p.count(kind, 1)
-	return func() { p.count(kind, -1) }
+// opened counts a stream of a request until the returned function is called.
+func (p *pods) opened(kind string, r *http.Request) func() {
+	stream := kind + "/" + r.PathValue("pod")
+	p.count(stream, 1)
+	return func() { p.count(stream, -1) }
 }
 
-func (p *pods) count(kind string, by int) {
+func (p *pods) count(stream string, by int) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	p.open[kind] += by
+	p.open[stream] += by
+	if p.open[stream] == 0 {
+		delete(p.open, stream)
+	}
 }
 
 // run runs a command in the pod's folder. It has the log's path in $LOG.

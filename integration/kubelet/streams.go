@@ -32,7 +32,7 @@ func (p *pods) of(r *http.Request) (container, error) {
 }
 
 func (p *pods) serveExec(w http.ResponseWriter, r *http.Request) {
-	defer p.opened("exec")()
+	defer p.opened("exec", r)()
 	found, err := p.of(r)
 	options, bad := remotecommand.NewOptions(r)
 	cmd := r.URL.Query()["command"]
@@ -45,7 +45,7 @@ func (p *pods) serveExec(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *pods) serveAttach(w http.ResponseWriter, r *http.Request) {
-	defer p.opened("attach")()
+	defer p.opened("attach", r)()
 	found, err := p.of(r)
 	options, bad := remotecommand.NewOptions(r)
 	if err != nil || bad != nil {
@@ -57,7 +57,7 @@ func (p *pods) serveAttach(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *pods) servePortForward(w http.ResponseWriter, r *http.Request) {
-	defer p.opened("portforward")()
+	defer p.opened("portforward", r)()
 	options, err := portforward.NewV4Options(r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -69,7 +69,7 @@ func (p *pods) servePortForward(w http.ResponseWriter, r *http.Request) {
 
 // serveLogs knows follow and tailLines; timestamps and the like are left out.
 func (p *pods) serveLogs(w http.ResponseWriter, r *http.Request) {
-	defer p.opened("logs")()
+	defer p.opened("logs", r)()
 	found, err := p.of(r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -88,7 +88,7 @@ func (p *pods) serveLogs(w http.ResponseWriter, r *http.Request) {
 	_, _ = found.copyFrom(out, offset)
 }
 
-// serveOpen answers with how many streams of each kind are open.
+// serveOpen answers with how many streams are open of each kind and pod.
 func (p *pods) serveOpen(w http.ResponseWriter, _ *http.Request) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
@@ -171,7 +171,6 @@ func (c container) AttachContainer(_ context.Context, _, _, _ string, in io.Read
 // PortForward implements portforward.PortForwarder: a pod's network is that of this machine.
 // Each direction ends by itself, as in a container runtime.
 func (p *pods) PortForward(ctx context.Context, _, _ string, port int32, stream io.ReadWriteCloser) error {
-	defer p.opened("connection")()
 	defer stream.Close()
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port))))

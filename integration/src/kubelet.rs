@@ -121,11 +121,10 @@ impl Kubelet {
         scrapes.with_context(|| format!("nobody has asked for or spoken of {node}"))
     }
 
-    /// How many streams of a kind are open: `exec`, `attach`, `logs`, `portforward`, and
-    /// `connection` for those through the last.
-    pub fn open(&self, kind: &str) -> Result<u64> {
+    /// How many streams of a kind (`exec`, `attach`, `logs`, `portforward`) a pod has open.
+    pub fn open(&self, kind: &str, pod: &str) -> Result<u64> {
         let all = self.control().json("/streams")?;
-        Ok(all.get(kind).and_then(Value::as_u64).unwrap_or_default())
+        Ok(all.get(format!("{kind}/{pod}")).and_then(Value::as_u64).unwrap_or_default())
     }
 
     /// Its process, to look at and signal.

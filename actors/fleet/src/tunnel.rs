@@ -44,7 +44,7 @@ type Io = TlsStream<TcpStream>;
 /// What a member answered to an [`upgrade`].
 pub enum Reply {
     /// 101: the connection speaks another protocol from now on.
-    Switched(Tunnel),
+    Switched(Box<Tunnel>),
     /// Anything else.
     Ordinary(Answer),
 }
@@ -92,14 +92,14 @@ pub async fn upgrade(member: &Arc<Member>, call: Call) -> Result<Reply, Fault> {
     let headers = answer.headers().clone();
     if answer.status == StatusCode::SWITCHING_PROTOCOLS {
         let parts = framed.into_parts();
-        return Ok(Reply::Switched(Tunnel {
+        return Ok(Reply::Switched(Box::new(Tunnel {
             headers,
             member: member.name.clone(),
             io: parts.io,
             early: parts.read_buf,
             forwarder: member.forwarder.clone(),
             _ticket: ticket,
-        }));
+        })));
     }
     let body = AnswerBody {
         member: member.name.clone(),
@@ -187,7 +187,7 @@ impl Tunnel {
             copy(&mut from_client, &mut to_member, BytesMut::new(), never).await.ok();
             to_member.shutdown().await.ok();
             client_ended.cancel();
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         let down = async {
             let silence = || silence(&forwarder, &client_ended);
@@ -197,7 +197,7 @@ impl Tunnel {
         let lost = |reason| Fault::Lost { member, reason };
         tokio::select! {
             ended = down => ended.map_err(lost)?,
-            never = up => never,
+            () = up => {}
         }
         let mut rest = tokio::io::sink();
         let lingering = tokio::io::copy(&mut from_client, &mut rest);

@@ -165,7 +165,11 @@ async fn open(
     tunnel::upgrade(&member, call).await.map_err(|fault| fault.to_status())
 }
 
-async fn switched<Io>(tunnel: Tunnel, mut client: Io, draining: CancellationToken) -> io::Result<()>
+async fn switched<Io>(
+    tunnel: Box<Tunnel>,
+    mut client: Io,
+    draining: CancellationToken,
+) -> io::Result<()>
 where
     Io: AsyncRead + AsyncWrite + Unpin,
 {
@@ -193,13 +197,20 @@ where
 {
     let mut headers = pass::to_client(&answer.headers);
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     let reason = answer.status.canonical_reason().unwrap_or_default();
     client.write_all(&head(answer.status.as_u16(), reason, &headers)).await?;
     let mut body = answer.body;
-    // Its length is not known: the end of the connection is the body's, and TLS tells it from a cut.
     while let Some(chunk) = body.next().await.map_err(io::Error::other)? {
+        if chunk.is_empty() {
+            // It would be read as the last.
+            continue;
+        }
+        client.write_all(format!("{:x}\r\n", chunk.len()).as_bytes()).await?;
         client.write_all(&chunk).await?;
+        client.write_all(b"\r\n").await?;
     }
+    client.write_all(b"0\r\n\r\n").await?;
     client.shutdown().await
 }
 

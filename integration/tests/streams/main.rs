@@ -3,23 +3,30 @@
 //! (`integration/kubelet`).
 
 mod commands;
+mod faults;
 mod forward;
 mod talk;
 
 use std::sync::LazyLock;
 
-use anyhow::{Result, ensure};
+use anyhow::{Error, Result, ensure};
 use serde_json::json;
 use tenbin_integration::{Cluster, Daemon, Fleet, FleetBuilder, Kubectl, eventually};
 use toml::{Table, Value};
 
+const NAMES: [&str; 3] = ["tokyo", "osaka", "nagoya"];
+
+/// The cluster whose API server a test kills; a member of that test's daemon alone.
+const DOOMED: &str = "kobe";
+
 static FLEET: LazyLock<Fleet> = LazyLock::new(|| {
-    FleetBuilder::new("streams").clusters(["tokyo", "osaka", "nagoya"]).nodes(1).kubelet().shared()
+    let clusters = NAMES.into_iter().chain([DOOMED]);
+    FleetBuilder::new("streams").clusters(clusters).nodes(1).kubelet().shared()
 });
 
 /// The daemons of tokyo, which has osaka for a member, and of nagoya: peers of each other.
-static DAEMONS: LazyLock<(Daemon, Daemon)> =
-    LazyLock::new(|| daemons().unwrap_or_else(|error| panic!("starting the daemons: {error:#}")));
+static DAEMONS: LazyLock<Result<(Daemon, Daemon), String>> =
+    LazyLock::new(|| daemons().map_err(|error| format!("{error:#}")));
 
 fn daemons() -> Result<(Daemon, Daemon)> {
     let builder = |own: &str| {
@@ -45,8 +52,8 @@ fn know(daemon: &Daemon, name: &str, other: &Daemon) -> Result<()> {
 }
 
 /// The daemon that users ask.
-fn tokyo() -> &'static Daemon {
-    &DAEMONS.0
+fn tokyo() -> Result<&'static Daemon> {
+    DAEMONS.as_ref().map(|(tokyo, _)| tokyo).map_err(Error::msg)
 }
 
 /// A running pod in one cluster alone, which kubectl can name. Pods of one test have one name with
@@ -93,11 +100,11 @@ fn directly(test: &str, check: impl Fn(&Kubectl, &str) -> Result<()>) -> Result<
 /// Does `check` with every kubectl through the daemon, for pods of own, of a member that is reached
 /// straight, and of a peer.
 fn everywhere(test: &str, check: impl Fn(&Kubectl, &str) -> Result<()>) -> Result<()> {
-    let kubeconfig = tokyo().kubeconfig()?;
-    for cluster in FLEET.clusters() {
-        let pod = pod(cluster, test)?;
+    let kubeconfig = tokyo()?.kubeconfig()?;
+    for name in NAMES {
+        let pod = pod(FLEET.cluster(name)?, test)?;
         for (kind, kubectl) in kubectls(&kubeconfig)? {
-            let context = |error: anyhow::Error| error.context(format!("kubectl {kind}, {pod}"));
+            let context = |error: Error| error.context(format!("kubectl {kind}, {pod}"));
             check(&kubectl, &pod).map_err(context)?;
         }
     }

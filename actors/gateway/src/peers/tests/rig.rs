@@ -127,6 +127,19 @@ impl Rig {
         answer(&String::from_utf8(all).unwrap())
     }
 
+    /// Sends texts on one connection, each after the first byte of the answer to the one before;
+    /// returns all that was answered until the end.
+    pub(super) async fn exchange(&self, identity: &Identity, texts: &[&str]) -> String {
+        let mut connection = self.connect(Some(identity)).await;
+        let mut all = Vec::new();
+        for text in texts {
+            connection.write_all(text.replace('\n', "\r\n").as_bytes()).await.unwrap();
+            connection.read_buf(&mut all).await.unwrap();
+        }
+        connection.read_to_end(&mut all).await.ok();
+        String::from_utf8(all).unwrap()
+    }
+
     pub(super) async fn connect(
         &self,
         identity: Option<&Identity>,
