@@ -113,6 +113,20 @@ fn logs_are_read_and_followed_through_tenbin() -> Result<()> {
     everywhere("logs", logs_are_read_and_followed)
 }
 
+/// kwok never says that the new container runs, so this attaches by a command of its own.
+fn debug_adds_a_container(kubectl: &Kubectl, pod: &str) -> Result<()> {
+    let names =
+        kubectl.ok(["get", "pod", pod, "-o", "jsonpath={.spec.ephemeralContainers[*].name}"])?;
+    let name = format!("debugger-{}", names.split_whitespace().count());
+    kubectl.ok(["debug", pod, "--image=none", "--profile=general", "--container", &name])?;
+    says(kubectl, &["exec", pod, "-c", &name, "--", "echo", "in"], None, "in\n")
+}
+
+#[test]
+fn debug_adds_a_container_through_tenbin() -> Result<()> {
+    everywhere("debug", debug_adds_a_container)
+}
+
 /// Several MB there and back; a pod's paths are relative, since its files are this machine's.
 fn cp_keeps_every_byte(kubectl: &Kubectl, pod: &str) -> Result<()> {
     let folder = tempfile::tempdir()?;

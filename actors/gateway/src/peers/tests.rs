@@ -227,6 +227,33 @@ async fn upgrades_pass_by_the_same_rules() {
 }
 
 #[actix_rt::test]
+async fn bytes_pass_both_ways_and_each_way_ends_by_itself() {
+    let rig = Rig::new().await;
+    let mut connection = rig.connect(Some(&rig.fleet_ca.identity("osaka"))).await;
+    let head = EXEC.replace("SPDY/3.1", "parrot").replace('\n', "\r\n");
+    connection.write_all(format!("{head}\r\nHost: tenbin\r\n\r\nearly ").as_bytes()).await.unwrap();
+    let much = "0123456789abcdef".repeat(100_000);
+    let (mut from, mut to) = tokio::io::split(connection);
+    let sending = async {
+        to.write_all(much.as_bytes()).await.unwrap();
+        to.shutdown().await.unwrap();
+    };
+    let mut all = String::new();
+    let (read, ()) = tokio::join!(from.read_to_string(&mut all), sending);
+    read.unwrap();
+    let (answer, spoken) = all.split_once("\r\n\r\n").unwrap();
+    let mut lines: Vec<_> = answer.lines().collect();
+    lines.sort_unstable();
+    insta::assert_snapshot!(lines.join("\n"), @"
+    HTTP/1.1 101 Switching Protocols
+    connection: Upgrade
+    upgrade: parrot
+    x-said: yes
+    ");
+    assert!(spoken == format!("first early {much} last"), "{} bytes", spoken.len());
+}
+
+#[actix_rt::test]
 async fn nothing_behind_an_upgrade_is_sent_before_it_is_agreed_to() {
     let rig = Rig::new().await;
     let osaka = rig.fleet_ca.identity("osaka");
