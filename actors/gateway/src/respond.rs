@@ -33,7 +33,7 @@ pub(crate) fn status(status: &Status) -> Response<BoxBody> {
 /// It is closed, so that a client that tries again does so on a fresh one. Clients of Kubernetes
 /// open one for each upgrade.
 pub(crate) fn too_late_to_upgrade() -> Response<BoxBody> {
-    let message = "a request that asks for an upgrade must be the first of its connection";
+    let message = "a request that asks for an upgrade is the first of its connection and says Connection: Upgrade";
     let mut response = status(&Status::new(Reason::BadRequest, message));
     response.head_mut().set_connection_type(ConnectionType::Close);
     response

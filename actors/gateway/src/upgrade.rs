@@ -84,6 +84,10 @@ impl Asking {
             headers.append(name, HeaderValue::from_bytes(line.value).ok()?);
         }
         let of_connection = headers.get_all(CONNECTION).map(HeaderValue::as_bytes);
+        // HTTP/1.0 knows no upgrades.
+        if request.version != Some(1) {
+            return None;
+        }
         if !headers.contains_key(UPGRADE) || !is_asked(&Connection::named(of_connection)) {
             return None;
         }
@@ -221,6 +225,8 @@ fn head(code: u16, reason: &str, headers: &HeaderMap) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(head: &str) -> Option<(Asking, usize)> {
@@ -243,10 +249,27 @@ mod tests {
         for head in [
             "GET / HTTP/1.1\r\n\r\n",
             "GET / HTTP/1.1\r\nConnection: Upgrade\r\n\r\n",
+            "GET / HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
             "GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
             "GET / HTTP/1.1\r\nConnection: keep-alive\r\nUpgrade: websocket\r\n\r\n",
         ] {
             assert!(read(head).is_none(), "{head}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_taken_out_is_a_head_and_nothing_else(
+            before in "(GET|POST) /[a-z?=%0-9]{0,20} HTTP/1.1\r\nUpgrade: [a-z]{1,9}\r\nConnection: upgrade\r\n",
+            lines in prop::collection::vec("([a-z]{1,8}: [ -~]{0,20})?\r\n", 0..4),
+            behind in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let head = format!("{before}{}", lines.concat());
+            let all = [head.as_bytes(), b"\r\n", &behind].concat();
+            if let Some((_, length)) = Asking::read(&all, &Credential::None, None) {
+                prop_assert!(all[..length].ends_with(b"\r\n\r\n"));
+                prop_assert!(!all[..length - 4].windows(4).any(|four| four == b"\r\n\r\n"));
+            }
         }
     }
 

@@ -123,6 +123,31 @@ fn who_may_not_exec_is_told_by_the_member() -> Result<()> {
     Ok(())
 }
 
+/// The body of such a request would pass by all that is done with bodies.
+#[test]
+fn upgrades_of_other_requests_are_refused() -> Result<()> {
+    let client = tokyo()?.client()?;
+    let send = |line: &str, connection: &str| {
+        let head =
+            format!("{line} HTTP/1.1\r\nHost: tenbin\r\nUpgrade: SPDY/3.1\r\n{connection}\r\n");
+        client.send_raw(head.as_bytes())
+    };
+    let pods = "/api/v1/namespaces/default/pods";
+    for line in [
+        format!("GET {pods}?watch=true"),
+        format!("POST {pods}"),
+        format!("PUT {pods}/p/status"),
+        format!("POST {pods}/p/binding"),
+    ] {
+        let answer = send(&line, "Connection: Upgrade\r\n")?;
+        ensure!(answer.status == 400 && answer.text().contains("upgrades are for"), "{answer:?}");
+    }
+    let late = send(&format!("POST {pods}/p/exec?command=true"), "")?;
+    ensure!(late.status == 400 && late.text().contains("the first of its connection"), "{late:?}");
+    ensure!(late.header("connection") == Some("close"), "{late:?}");
+    Ok(())
+}
+
 #[test]
 fn a_member_can_be_named() -> Result<()> {
     let admin = FLEET.cluster("tokyo")?.user("admin", &["system:masters"])?;
