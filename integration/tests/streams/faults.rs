@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 use tenbin_integration::eventually::now;
 use tenbin_integration::kubeconfig::Credential;
 use tenbin_integration::{Daemon, Kubectl, Mode, Signal, eventually};
@@ -63,6 +63,7 @@ fn streams_end_with_the_member_that_is_killed() -> Result<()> {
         talks.push((*kind, Talk::start(kubectl.command(["logs", "-f", &pod]))?));
     }
     eventually!(FLEET.kubelet()?.open("logs", &pod), |open| *open == 4);
+    eventually!(in_flight(&daemon, DOOMED), |places| *places == 8);
     cluster.apiserver().running().signal(Signal::KILL)?;
     let began = now();
     for (kind, talk) in &mut talks {
@@ -70,7 +71,17 @@ fn streams_end_with_the_member_that_is_killed() -> Result<()> {
     }
     let took = began.elapsed();
     ensure!(took < Duration::from_secs(5), "ended after {took:?}");
+    eventually!(in_flight(&daemon, DOOMED), |places| *places == 0);
     Ok(())
+}
+
+/// How many requests the daemon counts as in flight at a member.
+fn in_flight(daemon: &Daemon, member: &str) -> Result<u64> {
+    let page = daemon.admin().json("/actors")?;
+    let mut states = page.as_array().into_iter().flatten().filter_map(|actor| actor.get("state"));
+    let place =
+        |state: &Value| (state.get("cluster")? == member).then(|| state.get("in_flight")?.as_u64());
+    states.find_map(place).flatten().with_context(|| format!("no {member} in {page:#}"))
 }
 
 #[test]
