@@ -52,7 +52,8 @@ async fn limited(
     request: &mut Request,
     caller: Caller,
 ) -> Answered {
-    let place = Places::enter(&worker.shared.places, &caller, request, table.rules.limits)?;
+    let streams = asked::is_stream(request.path(), request.uri().query().unwrap_or_default());
+    let place = Places::enter(&worker.shared.places, &caller, streams, table.rules.limits)?;
     Ok(place.hold_during(answer(worker, table, request, caller).await?))
 }
 
@@ -136,6 +137,7 @@ impl Lead for Users {
         let (credential, headers) = (&asking.credential, &asking.headers);
         let caller = authenticate::caller_of(&worker, &table, credential, headers).await?;
         caller.user().clone_into(&mut audit.user);
+        let place = Places::enter(&worker.shared.places, &caller, true, table.rules.limits)?;
         let asked = asking.asked(worker, table, caller);
         let method = asked.method.as_str();
         let class = classify(&Head { method, path: &asked.path, query: &asked.query })?;
@@ -155,6 +157,6 @@ impl Lead for Users {
             }
             _ => return Err(refused()),
         };
-        Ok(Destination { asked, member, path })
+        Ok(Destination { asked, member, path, place: Some(place) })
     }
 }

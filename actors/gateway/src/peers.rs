@@ -141,7 +141,7 @@ impl Lead for Arc<PeersPort> {
         let member = Arc::clone(own);
         let asked = asking.asked(worker, Arc::clone(&table), caller);
         let path = asked.path.clone();
-        Ok(Destination { asked, member, path })
+        Ok(Destination { asked, member, path, place: None })
     }
 }
 

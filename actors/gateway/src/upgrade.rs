@@ -30,6 +30,7 @@ use crate::audit::Audit;
 use crate::authenticate::Credential;
 use crate::pass;
 use crate::peek::{self, MAX_HEADERS};
+use crate::places::Place;
 use crate::router::RouteTable;
 use crate::worker::Worker;
 
@@ -52,6 +53,8 @@ pub(crate) struct Destination {
     pub(crate) member: Arc<Member>,
     /// The raw path there.
     pub(crate) path: String,
+    /// One of the caller's; at the peers port the sender has counted.
+    pub(crate) place: Option<Place>,
 }
 
 /// The rules of a port.
@@ -131,11 +134,11 @@ where
     let path = asking.uri.path().to_owned();
     let mut audit = Audit::begin(&shared.clock, asking.method.clone(), path, asking.peer);
     let ended = match open(lead, worker, &asking, &mut audit).await {
-        Ok(Reply::Switched(tunnel)) => {
+        Ok((Reply::Switched(tunnel), _place)) => {
             audit.code = Some(101);
             switched(tunnel, client, shared.draining.clone()).await
         }
-        Ok(Reply::Ordinary(answer)) => {
+        Ok((Reply::Ordinary(answer), _place)) => {
             audit.code = Some(answer.status.as_u16());
             ordinary(answer, client).await
         }
@@ -154,9 +157,10 @@ async fn open(
     worker: Rc<Worker>,
     asking: &Asking,
     audit: &mut Audit,
-) -> Result<Reply, Status> {
+) -> Result<(Reply, Option<Place>), Status> {
     let table = worker.table();
-    let Destination { asked, member, path } = lead.lead(worker, table, asking, audit).await?;
+    let Destination { asked, member, path, place } =
+        lead.lead(worker, table, asking, audit).await?;
     if asking.has_body() {
         let message = "a request that asks for an upgrade has no body";
         return Err(Status::new(Reason::BadRequest, message));
@@ -166,7 +170,8 @@ async fn open(
     if let Some(protocol) = asked.headers.get(UPGRADE) {
         call.headers.insert(UPGRADE, protocol.clone());
     }
-    tunnel::upgrade(&member, call).await.map_err(|fault| fault.to_status())
+    let reply = tunnel::upgrade(&member, call).await.map_err(|fault| fault.to_status())?;
+    Ok((reply, place))
 }
 
 async fn switched<Io>(

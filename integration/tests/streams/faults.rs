@@ -134,6 +134,22 @@ fn who_may_not_exec_is_told_by_the_member() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn whoever_has_too_many_streams_open_is_told_so() -> Result<()> {
+    let limits = "[auth]\ncross = ['system:masters']\n[limits]\nstreams_per_user = 2";
+    let daemon = FLEET.daemon().name("limit").own("tokyo").members(&[]).config(limits).start()?;
+    let pod = pod(FLEET.cluster("tokyo")?, "limit")?;
+    for (kind, kubectl) in kubectls(&daemon.kubeconfig()?)? {
+        let (first, _second) = (idle_exec(&kubectl, &pod)?, idle_exec(&kubectl, &pod)?);
+        let third = kubectl.run(["exec", &pod, "--", "true"])?;
+        let wanted = "you have 2 watches and other streams under way";
+        ensure!(third.code == 1 && third.stderr.contains(wanted), "{kind}: {third:?}");
+        first.kill()?;
+        eventually!(kubectl.ok(["exec", &pod, "--", "true"]));
+    }
+    Ok(())
+}
+
 /// The body of such a request would pass by all that is done with bodies.
 #[test]
 fn upgrades_of_other_requests_are_refused() -> Result<()> {
