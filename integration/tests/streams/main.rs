@@ -83,7 +83,8 @@ fn kubectls(kubeconfig: &std::path::Path) -> Result<Vec<(&'static str, Kubectl)>
         ("1.36", Kubectl::new(kubeconfig)?),
         ("1.32", Kubectl::v1_32(kubeconfig)?),
         ("1.36 by SPDY", spdy(Kubectl::new(kubeconfig)?)),
-        ("1.32 by SPDY", spdy(Kubectl::v1_32(kubeconfig)?)),
+        // Knows SPDY alone.
+        ("1.29", Kubectl::v1_29(kubeconfig)?),
     ])
 }
 
