@@ -16,6 +16,7 @@
 //! | `watch` | the members' watches, merged while they arrive |
 //! | `read_one` | one object, folded where it is managed |
 //! | `write` | users' writes, handed to the writes crate |
+//! | `upgrade` | requests that leave HTTP: exec, attach, port-forward |
 //! | `respond` | answers that tenbin makes itself |
 //! | [`admin`] | scores, health, actors, metrics |
 
@@ -38,6 +39,7 @@ mod respond;
 pub mod router;
 pub mod tls;
 mod tokens;
+mod upgrade;
 mod watch;
 pub mod worker;
 mod write;
