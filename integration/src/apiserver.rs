@@ -110,7 +110,7 @@ fn run(folder: &Path, port: &Port, etcd: &str, options: &Options) -> Result<Proc
         .args(["--requestheader-group-headers=X-Remote-Group"])
         .args(["--requestheader-extra-headers-prefix=X-Remote-Extra-"])
         .args(["--requestheader-allowed-names=front-proxy-client"])
-        .args(["--profiling=false"])
+        .args(["--profiling=false", "--kubelet-preferred-address-types=InternalIP"])
         .arg(format!("--secure-port={}", port.number()))
         .arg(format!("--etcd-servers={etcd}"));
     for (flag, file) in [

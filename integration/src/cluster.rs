@@ -42,8 +42,13 @@ pub struct Cluster {
 
 impl Cluster {
     /// Starts a cluster with its files in `folder` and waits until it is ready, nodes included;
-    /// with the parts of power when there is a kubelet.
-    pub fn start(spec: &ClusterSpec, folder: &Path, kubelet: Option<&Kubelet>) -> Result<Self> {
+    /// with a kubelet for its nodes and, since it is asked for load, the parts of power when told.
+    pub fn start(
+        spec: &ClusterSpec,
+        folder: &Path,
+        kubelet: Option<&Kubelet>,
+        power: bool,
+    ) -> Result<Self> {
         let name = &spec.name;
         let ca = Ca::new(&format!("{name}-ca"))?;
         let admin = ca.client("admin", &["system:masters"])?;
@@ -66,7 +71,8 @@ impl Cluster {
         };
         cluster.write_admin()?;
         cluster.wait()?;
-        cluster.populate(spec, kubelet).with_context(|| format!("populating {name}"))?;
+        let measured = kubelet.filter(|_| power);
+        cluster.populate(spec, measured).with_context(|| format!("populating {name}"))?;
         Ok(cluster)
     }
 

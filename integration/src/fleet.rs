@@ -9,7 +9,7 @@ use crate::cluster::{Cluster, ClusterSpec};
 use crate::daemon::DaemonBuilder;
 use crate::kubelet::Kubelet;
 use crate::pki::Ca;
-use crate::power::{Power, Python};
+use crate::power::Power;
 use crate::workdir;
 
 /// What a fleet is made of.
@@ -18,13 +18,15 @@ pub struct FleetBuilder {
     name: String,
     clusters: Vec<ClusterSpec>,
     folder: Option<PathBuf>,
+    kubelet: bool,
     power: bool,
 }
 
 impl FleetBuilder {
     /// A fleet whose files go to `build/fleets/<name>-<pid>-<n>/`.
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), clusters: Vec::new(), folder: None, power: false }
+        let (name, clusters) = (name.to_owned(), Vec::new());
+        Self { name, clusters, folder: None, kubelet: false, power: false }
     }
 
     /// Adds clusters by name; the first is where the daemon's own will be unless told otherwise.
@@ -59,9 +61,17 @@ impl FleetBuilder {
         self.each(|spec| if spec.name() == name { spec.without_watch_list() } else { spec })
     }
 
+    /// With the stand-in for kubelets, so that pods have logs and exec.
+    #[must_use]
+    pub fn kubelet(mut self) -> Self {
+        self.kubelet = true;
+        self
+    }
+
     /// With everything that power scores come from: see [`crate::power`].
     #[must_use]
     pub fn power(mut self) -> Self {
+        self.kubelet = true;
         self.power = true;
         self
     }
@@ -94,28 +104,33 @@ impl FleetBuilder {
             None => workdir::create(&self.name)?,
         };
         let parts = folder.join("power");
-        let kubelet = if self.power { Some(Kubelet::start(&parts)?) } else { None };
-        let (clusters, python) = std::thread::scope(|scope| {
+        let kubelet = self.kubelet.then(|| Kubelet::start(&parts)).transpose()?;
+        let with_power = self.power;
+        let (clusters, power) = std::thread::scope(|scope| {
             let kubelet = kubelet.as_ref();
             let parts = &parts;
-            let python = scope.spawn(move || kubelet.map(|_| Python::start(parts)).transpose());
+            let power = scope.spawn(move || with_power.then(|| Power::start(parts)).transpose());
             let start = |spec| {
                 let folder = folder.join(ClusterSpec::name(spec));
-                scope.spawn(move || start_cluster(spec, &folder, kubelet))
+                scope.spawn(move || start_cluster(spec, &folder, kubelet, with_power))
             };
             let threads: Vec<_> = self.clusters.iter().map(start).collect();
             let clusters: Result<Vec<_>> = threads.into_iter().map(join).collect();
-            (clusters, join(python))
+            (clusters, join(power))
         });
-        let power = kubelet.zip(python?).map(|(kubelet, python)| Power::new(kubelet, python));
         let peers_ca = Ca::new("fleet-ca")?;
-        Ok(Fleet { clusters: clusters?, power, peers_ca, folder })
+        Ok(Fleet { clusters: clusters?, kubelet, power: power?, peers_ca, folder })
     }
 }
 
-fn start_cluster(spec: &ClusterSpec, folder: &Path, kubelet: Option<&Kubelet>) -> Result<Cluster> {
+fn start_cluster(
+    spec: &ClusterSpec,
+    folder: &Path,
+    kubelet: Option<&Kubelet>,
+    power: bool,
+) -> Result<Cluster> {
     std::fs::create_dir_all(folder).context("making a cluster's folder")?;
-    Cluster::start(spec, folder, kubelet)
+    Cluster::start(spec, folder, kubelet, power)
         .with_context(|| format!("starting {} in {}", spec.name(), folder.display()))
 }
 
@@ -127,6 +142,7 @@ fn join<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
 #[derive(Debug)]
 pub struct Fleet {
     clusters: Vec<Cluster>,
+    kubelet: Option<Kubelet>,
     power: Option<Power>,
     peers_ca: Ca,
     folder: PathBuf,
@@ -150,7 +166,12 @@ impl Fleet {
         found.with_context(|| format!("no cluster {name} in this fleet"))
     }
 
-    /// The kubelet stand-in, the predictor and the BMC, when built with [`FleetBuilder::power`].
+    /// The stand-in for all nodes' kubelets, when built with it or with power.
+    pub fn kubelet(&self) -> Result<&Kubelet> {
+        self.kubelet.as_ref().context("a fleet without kubelets")
+    }
+
+    /// The predictor and the BMC, when built with [`FleetBuilder::power`].
     pub fn power(&self) -> Result<&Power> {
         self.power.as_ref().context("a fleet without the parts of power")
     }

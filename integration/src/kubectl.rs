@@ -19,6 +19,7 @@ pub struct Kubectl {
     kubeconfig: PathBuf,
     home: Arc<TempDir>,
     flags: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
 }
 
 /// What a kubectl said.
@@ -52,7 +53,7 @@ impl Kubectl {
     pub fn with_program(program: PathBuf, kubeconfig: impl AsRef<Path>) -> Result<Self> {
         let home = TempDir::with_prefix("tenbin-kubectl-").context("making a home")?;
         let kubeconfig = kubeconfig.as_ref().to_owned();
-        Ok(Self { program, kubeconfig, home: Arc::new(home), flags: Vec::new() })
+        Ok(Self { program, kubeconfig, home: Arc::new(home), flags: Vec::new(), env: Vec::new() })
     }
 
     /// The same with a flag before every command, as `--context=x` or `--as=alice`.
@@ -68,6 +69,21 @@ impl Kubectl {
         self.flag(format!("--namespace={namespace}"))
     }
 
+    /// The same with an environment variable.
+    #[must_use]
+    pub fn with_env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// What runs it, for a test that speaks with it while it runs.
+    pub fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.flags).args(args);
+        command.env_clear().envs(self.env());
+        command
+    }
+
     /// Runs it, whatever comes out.
     pub fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Result<Output> {
         self.run_with(args, None)
@@ -79,9 +95,7 @@ impl Kubectl {
         args: impl IntoIterator<Item = A>,
         stdin: Option<&str>,
     ) -> Result<Output> {
-        let mut command = Command::new(&self.program);
-        command.args(&self.flags).args(args);
-        command.env_clear().envs(self.env());
+        let mut command = self.command(args);
         command.stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         let mut child = command
             .stdout(Stdio::piped())
@@ -131,12 +145,14 @@ impl Kubectl {
         &self.kubeconfig
     }
 
-    fn env(&self) -> [(OsString, OsString); 3] {
-        [
+    fn env(&self) -> Vec<(OsString, OsString)> {
+        let mut env = vec![
             ("KUBECONFIG".into(), self.kubeconfig.clone().into_os_string()),
             ("HOME".into(), self.home.path().as_os_str().to_owned()),
             ("PATH".into(), std::env::var_os("PATH").unwrap_or_default()),
-        ]
+        ];
+        env.extend_from_slice(&self.env);
+        env
     }
 }
 

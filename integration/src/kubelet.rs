@@ -1,6 +1,8 @@
-//! The kubelet stand-in (`integration/kubelet`): what kwok's nodes use, as metrics-server sees it.
+//! The kubelet stand-in (`integration/kubelet`): what kwok's nodes use, as metrics-server sees it,
+//! and the streams of their pods, as API servers pass them on.
 //!
-//! One process answers for all nodes of a fleet. A node that was not spoken of uses no CPU.
+//! One process answers for all nodes of a fleet. A node that was not spoken of uses no CPU. What is
+//! real of a container, and what is not, says `integration/kubelet/main.go`.
 
 use std::path::{Path, PathBuf};
 
@@ -106,6 +108,7 @@ impl Kubelet {
             .arg(format!("--control={}", control.address()))
             .path("--tls-cert", &cert)
             .path("--tls-key", &key)
+            .path("--folder", &folder.join("pods"))
             .start(&folder.join("kubelet.log"))?;
         let mut kubelet = Self { process, port, control, ca };
         let health = kubelet.control();
@@ -149,6 +152,12 @@ impl Kubelet {
         let all = self.control().json("/nodes")?;
         let scrapes = all.get(node).and_then(|it| it.get("scrapes")).and_then(Value::as_u64);
         scrapes.with_context(|| format!("nobody has asked for or spoken of {node}"))
+    }
+
+    /// How many streams of a kind (`exec`, `attach`, `logs`, `portforward`) a pod has open.
+    pub fn open(&self, kind: &str, pod: &str) -> Result<u64> {
+        let all = self.control().json("/streams")?;
+        Ok(all.get(format!("{kind}/{pod}")).and_then(Value::as_u64).unwrap_or_default())
     }
 
     /// Its process, to look at and signal.

@@ -32,43 +32,26 @@ pub use sensors::Sensors;
 /// The parts that a fleet shares.
 #[derive(Debug)]
 pub struct Power {
-    kubelet: Kubelet,
-    python: Python,
-}
-
-/// Those of them that take seconds to start, beside the clusters.
-#[derive(Debug)]
-pub(crate) struct Python {
     predictor: Predictor,
     redfish: Redfish,
 }
 
-impl Python {
+impl Power {
+    /// Takes seconds: it starts beside the clusters.
     pub(crate) fn start(folder: &Path) -> Result<Self> {
         let predictor = Predictor::start(&folder.join("predictor"))?;
         let redfish = Redfish::start(&folder.join("redfish"), &predictor.url())?;
         Ok(Self { predictor, redfish })
     }
-}
-
-impl Power {
-    pub(crate) fn new(kubelet: Kubelet, python: Python) -> Self {
-        Self { kubelet, python }
-    }
-
-    /// What nodes use.
-    pub fn kubelet(&self) -> &Kubelet {
-        &self.kubelet
-    }
 
     /// `MLServer`.
     pub fn predictor(&self) -> &Predictor {
-        &self.python.predictor
+        &self.predictor
     }
 
     /// The BMC.
     pub fn redfish(&self) -> &Redfish {
-        &self.python.redfish
+        &self.redfish
     }
 }
 

@@ -131,7 +131,7 @@ fn set(fleet: &Fleet, cluster: &Cluster, n: u32, condition: Condition) -> Result
     let Condition { cpu, inlet, pressure } = condition;
     let node = node(cluster, n);
     let usage = Usage::cores(cpu / 100.0 * CORES);
-    fleet.power()?.kubelet().set([(&node, usage)])?;
+    fleet.kubelet()?.set([(&node, usage)])?;
     cluster.metrics()?.sensors().set(&node, inlet, pressure)
 }
 

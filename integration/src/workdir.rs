@@ -44,10 +44,12 @@ fn alive(folder: &Path) -> bool {
     pid.is_some_and(|pid| Path::new("/proc").join(pid).exists())
 }
 
-/// Removes etcd's data (64 MiB and more for each cluster) and leaves logs and kubeconfigs.
+/// Removes etcd's data (64 MiB and more for each cluster) and the files of pods, and leaves logs and
+/// kubeconfigs.
 pub fn drop_data(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         drop(std::fs::remove_dir_all(entry.path().join("etcd")));
+        drop(std::fs::remove_dir_all(entry.path().join("pods")));
     }
 }
 

@@ -44,7 +44,7 @@ fn usage(cluster: &str) -> Result<Vec<(String, Value)>> {
 
 #[test]
 fn metrics_server_says_exactly_the_cpu_that_was_set() -> Result<()> {
-    let kubelet = FLEET.power()?.kubelet();
+    let kubelet = FLEET.kubelet()?;
     kubelet.set([("tokyo-n0", Usage::cores(4.0)), ("tokyo-n1", Usage::cores(0.123_456_789))])?;
     let cpu = |node: &str, cpu: &str| {
         let (node, cpu) = (node.to_owned(), json!(cpu));
@@ -66,7 +66,7 @@ fn metrics_server_says_exactly_the_cpu_that_was_set() -> Result<()> {
 
 #[test]
 fn a_frozen_kubelet_keeps_its_values_and_its_timestamp() -> Result<()> {
-    let (kubelet, node) = (FLEET.power()?.kubelet(), "osaka-n2");
+    let (kubelet, node) = (FLEET.kubelet()?, "osaka-n2");
     let client = FLEET.cluster("osaka")?.client()?;
     let path = format!("/apis/metrics.k8s.io/v1beta1/nodes/{node}");
     kubelet.set([(node, Usage::cores(2.0))])?;

@@ -1,6 +1,8 @@
 //! TCP and TLS to a member, as awc wants them.
 
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::error::ParseError;
@@ -9,9 +11,12 @@ use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
 use awc::error::SendRequestError;
 use awc::http::Uri;
 use rustls::AlertDescription as Alert;
+use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::BufReader;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::access::Access;
 
@@ -39,7 +44,7 @@ pub fn client(access: &Access) -> awc::Client {
     });
     let connector = awc::Connector::new()
         .connector(dial)
-        .rustls_0_23(std::sync::Arc::clone(&access.tls))
+        .rustls_0_23(Arc::clone(&access.tls))
         .timeout(CONNECT_LIMIT)
         .handshake_timeout(CONNECT_LIMIT)
         // Admission counts in the Forwarder, over all workers.
@@ -54,11 +59,23 @@ pub fn client(access: &Access) -> awc::Client {
         .finish()
 }
 
-async fn dial(host: &str, port: u16) -> std::io::Result<TcpStream> {
+/// A fresh connection to a member, for one request that takes it over.
+pub(crate) async fn secured(access: &Access) -> io::Result<TlsStream<TcpStream>> {
+    let late = |_| io::Error::from(io::ErrorKind::TimedOut);
+    let named = Uri::try_from(access.base.as_str()).map_err(io::Error::other)?;
+    let name = named.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let name = ServerName::try_from(name).map_err(io::Error::other)?;
+    let dialling = dial(&access.host, access.port);
+    let stream = tokio::time::timeout(CONNECT_LIMIT, dialling).await.map_err(late)??;
+    let handshake = TlsConnector::from(Arc::clone(&access.tls)).connect(name, stream);
+    tokio::time::timeout(CONNECT_LIMIT, handshake).await.map_err(late)?
+}
+
+async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
     let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
     // A dead first address must leave time for the others.
     let each = CONNECT_LIMIT / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
-    let mut last = std::io::Error::other("the name has no address");
+    let mut last = io::Error::other("the name has no address");
     for address in addresses {
         match tokio::time::timeout(each, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
@@ -66,7 +83,7 @@ async fn dial(host: &str, port: u16) -> std::io::Result<TcpStream> {
                 return Ok(stream);
             }
             Ok(Err(error)) => last = error,
-            Err(_) => last = std::io::ErrorKind::TimedOut.into(),
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
         }
     }
     Err(last)
@@ -75,7 +92,7 @@ async fn dial(host: &str, port: u16) -> std::io::Result<TcpStream> {
 /// Sets what every socket of tenbin has: no delay, and an end when the other side is gone.
 ///
 /// A peer that acknowledges nothing for `unacknowledged` loses the connection.
-pub fn tune(stream: &TcpStream, unacknowledged: Duration) -> std::io::Result<()> {
+pub fn tune(stream: &TcpStream, unacknowledged: Duration) -> io::Result<()> {
     // awc leaves Nagle's algorithm on: a delayed acknowledgement costs 40 ms (runtime.md).
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
@@ -98,6 +115,11 @@ pub(crate) fn is_untrusted(error: &SendRequestError) -> bool {
     else {
         return false;
     };
+    is_distrust(error)
+}
+
+/// Whether an error of a connection says that one side does not trust the other's certificate.
+pub(crate) fn is_distrust(error: &io::Error) -> bool {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(_)) => true,
         Some(rustls::Error::AlertReceived(alert)) => matches!(

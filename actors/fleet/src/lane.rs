@@ -76,7 +76,7 @@ impl Lanes {
             result = attempt(&client, member, &call, authorization.as_ref()).await;
         }
         let response = result.map_err(|failure| failure.fault)?;
-        if let Some(fault) = doubted(member, &response).await {
+        if let Some(fault) = doubted(member, response.status()).await {
             return Err(fault);
         }
         tell(member, Outcome::Answered);
@@ -103,8 +103,8 @@ impl Lanes {
     }
 }
 
-struct Failure {
-    fault: Fault,
+pub(crate) struct Failure {
+    pub(crate) fault: Fault,
     /// A kept connection was closed by the member before it answered.
     closed_early: bool,
 }
@@ -112,7 +112,7 @@ struct Failure {
 /// Takes a place of a member that answers; of any other, its forwarder tells whether it may be asked.
 ///
 /// A question to the forwarder costs two switches of threads, more than all else that is done here.
-async fn admit(member: &Member) -> Result<Ticket, Fault> {
+pub(crate) async fn admit(member: &Member) -> Result<Ticket, Fault> {
     if member.is_up() {
         let overloaded = || Fault::Overloaded { member: member.name.clone() };
         return member.places.take().ok_or_else(overloaded);
@@ -126,7 +126,7 @@ async fn admit(member: &Member) -> Result<Ticket, Fault> {
     }
 }
 
-async fn authorization(member: &Member) -> Result<Option<HeaderValue>, Fault> {
+pub(crate) async fn authorization(member: &Member) -> Result<Option<HeaderValue>, Fault> {
     let refused = |reason: String| Fault::NoCredentials { member: member.name.clone(), reason };
     let asking = member.access.credentials.authorization();
     let value = tokio::time::timeout(CREDENTIAL_LIMIT, asking)
@@ -163,8 +163,7 @@ async fn attempt(
 /// What is wrong with a peer whose port, and not the API server behind it, may have answered.
 ///
 /// A 401 or 503 can also come from an application behind an API server that is well; `/livez` tells.
-async fn doubted(member: &Member, response: &Response) -> Option<Fault> {
-    let status = response.status();
+pub(crate) async fn doubted(member: &Member, status: StatusCode) -> Option<Fault> {
     let reason = match status {
         StatusCode::UNAUTHORIZED => "it does not accept this tenbin",
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
@@ -199,17 +198,17 @@ fn failure(member: &Member, error: &SendRequestError) -> Failure {
     }
 }
 
-fn unsent(member: &Member, reason: String, untrusted: bool) -> Failure {
+pub(crate) fn unsent(member: &Member, reason: String, untrusted: bool) -> Failure {
     tell(member, Outcome::Unreachable(Cause { reason: reason.clone(), untrusted }));
     let fault = Fault::Down { member: member.name.clone(), since: Duration::ZERO, reason };
     Failure { fault, closed_early: false }
 }
 
-fn lost(member: &Member, reason: String, closed_early: bool) -> Failure {
+pub(crate) fn lost(member: &Member, reason: String, closed_early: bool) -> Failure {
     Failure { fault: Fault::Lost { member: member.name.clone(), reason }, closed_early }
 }
 
-fn tell(member: &Member, outcome: Outcome) {
+pub(crate) fn tell(member: &Member, outcome: Outcome) {
     if matches!(outcome, Outcome::Answered) && member.is_up() {
         return;
     }

@@ -11,6 +11,7 @@
 //! | [`places`] | how many requests a member has in flight |
 //! | [`patience`] | how long a silent member is waited for |
 //! | [`answer`] | a member's answer, whose body ends or fails, and never hangs |
+//! | [`tunnel`] | a request that leaves HTTP, and the bytes both ways |
 //! | [`region`] | what the nodes say of where they are |
 //! | [`fault`] | why a member gave no answer |
 
@@ -26,4 +27,5 @@ pub mod patience;
 pub mod places;
 pub mod region;
 pub mod registry;
+pub mod tunnel;
 mod unzip;

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use actix_http::body::BoxBody;
 use actix_http::error::DispatchError;
 use actix_http::{Extensions, HttpService, Protocol, Request, Response};
 use actix_server::{Server, ServerBuilder};
-use actix_service::{ServiceFactory, ServiceFactoryExt as _, fn_service};
+use actix_service::{Service as _, ServiceFactory, fn_factory, fn_service};
 use tenbin_fleet::connect;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -19,11 +19,13 @@ use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
 use crate::authenticate::Credential;
+use crate::handler::Users;
 use crate::peek::{self, Peeked};
 use crate::peers::PeersPort;
 use crate::tls::{Certificates, Serving};
+use crate::upgrade::Lead;
 use crate::worker::{Shared, Worker};
-use crate::{handler, peers};
+use crate::{handler, peers, upgrade};
 
 /// A client that acknowledges nothing for this long is gone, and its watches with it.
 const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_mins(2);
@@ -59,31 +61,34 @@ pub fn serve(
         .disable_signals()
         .shutdown_timeout(drain_limit.as_secs())
         .listen("users", users, move || {
-            service(&of_users, &of_users.certificates, handler::handle)
+            service(&of_users, &of_users.certificates, handler::handle, Users)
         })?;
     if let Some((listener, port)) = peers {
         let shared = Arc::clone(shared);
         builder = builder.listen("peers", listener, move || {
             let handled = Arc::clone(&port);
-            service(&shared, &port.certificates, move |worker, request| {
-                peers::handle(Arc::clone(&handled), worker, request)
-            })
+            let handle =
+                move |worker, request| peers::handle(Arc::clone(&handled), worker, request);
+            service(&shared, &port.certificates, handle, Arc::clone(&port))
         })?;
     }
     Ok(builder.run())
 }
 
 /// What one worker does with the connections of one port.
-fn service<H, F>(
+fn service<H, F, L>(
     shared: &Arc<Shared>,
     certificates: &Arc<Certificates>,
     handle: H,
-) -> impl ServiceFactory<TcpStream, Config = (), InitError = ()> + use<H, F>
+    lead: L,
+) -> impl ServiceFactory<TcpStream, Config = (), InitError = ()> + use<H, F, L>
 where
     H: Fn(Rc<Worker>, Request) -> F + Clone + 'static,
     F: Future<Output = Result<Response<BoxBody>, Infallible>> + 'static,
+    L: Lead + Clone + 'static,
 {
     let worker = Rc::new(Worker::new(Arc::clone(shared)));
+    let of_upgrades = Rc::clone(&worker);
     let certificates = Arc::clone(certificates);
     let draining = shared.draining.clone();
     let http = HttpService::build()
@@ -101,18 +106,36 @@ where
             extensions.insert(connection.credential.clone());
         })
         .finish(move |request: Request| handle(Rc::clone(&worker), request));
-    fn_service(move |stream: TcpStream| {
-        let serving = certificates.current();
-        async move { accept(stream, &serving).await.map_err(DispatchError::Io) }
+    fn_factory(move || {
+        let made = http.new_service(());
+        let (certificates, lead) = (Arc::clone(&certificates), lead.clone());
+        let worker = Rc::clone(&of_upgrades);
+        async move {
+            let http = Rc::new(made.await?);
+            Ok(fn_service(move |stream: TcpStream| {
+                let (serving, http) = (certificates.current(), Rc::clone(&http));
+                let (worker, lead) = (Rc::clone(&worker), lead.clone());
+                async move {
+                    let (mut connection, peer) =
+                        accept(stream, &serving).await.map_err(DispatchError::Io)?;
+                    match connection.take_upgrade(peer) {
+                        Some(asking) => {
+                            // Of its own: ordinary connections need not hold the room for it.
+                            Box::pin(upgrade::serve(&lead, worker, asking, connection)).await;
+                            Ok(())
+                        }
+                        None => http.call((connection, Protocol::Http1, peer)).await,
+                    }
+                }
+            }))
+        }
     })
-    .and_then(http)
-    .map_init_err(|()| ())
 }
 
 async fn accept(
     stream: TcpStream,
     serving: &Arc<Serving>,
-) -> io::Result<(Connection, Protocol, Option<std::net::SocketAddr>)> {
+) -> io::Result<(Connection, Option<SocketAddr>)> {
     connect::tune(&stream, UNACKNOWLEDGED_LIMIT)?;
     let peer = stream.peer_addr().ok();
     let acceptor = TlsAcceptor::from(Arc::clone(&serving.config));
@@ -124,5 +147,5 @@ async fn accept(
     }
     secured.get_mut().1.set_buffer_limit(Some(WRITE_BUFFER));
     let connection = peek::first_head(secured, credential).await?;
-    Ok((connection, Protocol::Http1, peer))
+    Ok((connection, peer))
 }

@@ -29,17 +29,28 @@ pub(crate) struct Audit {
 
 impl Audit {
     /// Begins with a request whose caller is not known yet.
-    pub(crate) fn begin(clock: &Clock, request: &Request) -> Self {
+    pub(crate) fn begin(
+        clock: &Clock,
+        method: Method,
+        path: String,
+        peer: Option<SocketAddr>,
+    ) -> Self {
         Self {
             user: String::new(),
             through: None,
             code: None,
-            method: request.method().clone(),
-            path: request.path().to_owned(),
-            peer: request.peer_addr(),
+            method,
+            path,
+            peer,
             begun: clock.elapsed(),
             clock: clock.clone(),
         }
+    }
+
+    /// The same with a request that actix has read.
+    pub(crate) fn of(clock: &Clock, request: &Request) -> Self {
+        let (method, path) = (request.method().clone(), request.path().to_owned());
+        Self::begin(clock, method, path, request.peer_addr())
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_http::header::{AUTHORIZATION, HeaderValue};
-use actix_http::{HttpMessage as _, Request};
+use actix_http::Request;
+use actix_http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use sha2::{Digest as _, Sha256};
 use tenbin_model::identity::Caller;
@@ -80,9 +80,17 @@ impl Shown {
     }
 }
 
+/// What the connection of a request showed.
+pub(crate) fn credential(request: &Request) -> &Credential {
+    request.conn_data::<Credential>().unwrap_or(&Credential::None)
+}
+
 /// The subject of the connection's certificate, if that is trusted at this moment.
-pub(crate) fn certified<'r>(request: &'r Request, serving: &Arc<Serving>) -> Option<&'r Caller> {
-    match request.conn_data::<Credential>()? {
+pub(crate) fn certified<'c>(
+    credential: &'c Credential,
+    serving: &Arc<Serving>,
+) -> Option<&'c Caller> {
+    match credential {
         Credential::Certificate(shown) if shown.holds(UnixTime::now(), serving) => {
             Some(&shown.caller)
         }
@@ -97,12 +105,13 @@ pub(crate) fn certified<'r>(request: &'r Request, serving: &Arc<Serving>) -> Opt
 pub(crate) async fn caller_of(
     worker: &Worker,
     table: &RouteTable,
-    request: &Request,
+    credential: &Credential,
+    headers: &HeaderMap,
 ) -> Result<Caller, Status> {
-    if let Some(caller) = certified(request, &worker.shared.certificates.current()) {
+    if let Some(caller) = certified(credential, &worker.shared.certificates.current()) {
         return Ok(caller.clone());
     }
-    let token = request.headers().get(AUTHORIZATION).and_then(bearer);
+    let token = headers.get(AUTHORIZATION).and_then(bearer);
     match token.filter(|_| table.rules.tokens) {
         Some(token) => {
             let now = worker.shared.clock.elapsed();

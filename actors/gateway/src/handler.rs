@@ -5,13 +5,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_http::body::BoxBody;
-use actix_http::header::UPGRADE;
+use actix_http::header::{HeaderMap, UPGRADE};
 use actix_http::{HttpMessage as _, Method, Request, Response};
 use tenbin_model::body::MAX_BODY;
 use tenbin_model::identity::Caller;
 use tenbin_model::request::classify::{Head, classify};
 use tenbin_model::request::path::Object;
 use tenbin_model::request::route::{Route, route};
+use tenbin_model::request::upgrade;
 use tenbin_model::status::{Reason, Status};
 
 use crate::asked::{self, Asked};
@@ -19,6 +20,7 @@ use crate::audit::Audit;
 use crate::places::Places;
 use crate::respond::Answered;
 use crate::router::RouteTable;
+use crate::upgrade::{Asking, Destination, Lead};
 use crate::worker::Worker;
 use crate::{authenticate, discovery, find, lists, pass, read_one, respond, serving, watch, write};
 
@@ -28,14 +30,16 @@ pub(crate) async fn handle(
     mut request: Request,
 ) -> Result<Response<BoxBody>, Infallible> {
     let table = worker.table();
-    let mut audit = Audit::begin(&worker.shared.clock, &request);
-    let answered = match authenticate::caller_of(&worker, &table, &request).await {
-        Ok(caller) => {
-            caller.user().clone_into(&mut audit.user);
-            limited(worker, table, &mut request, caller).await
-        }
-        Err(status) => Err(status),
-    };
+    let mut audit = Audit::of(&worker.shared.clock, &request);
+    let credential = authenticate::credential(&request);
+    let answered =
+        match authenticate::caller_of(&worker, &table, credential, request.headers()).await {
+            Ok(caller) => {
+                caller.user().clone_into(&mut audit.user);
+                limited(worker, table, &mut request, caller).await
+            }
+            Err(status) => Err(status),
+        };
     let response = answered.unwrap_or_else(|status| respond::status(&status));
     audit.code = Some(response.status().as_u16());
     Ok(response)
@@ -48,7 +52,8 @@ async fn limited(
     request: &mut Request,
     caller: Caller,
 ) -> Answered {
-    let place = Places::enter(&worker.shared.places, &caller, request, table.rules.limits)?;
+    let streams = asked::is_stream(request.path(), request.uri().query().unwrap_or_default());
+    let place = Places::enter(&worker.shared.places, &caller, streams, table.rules.limits)?;
     Ok(place.hold_during(answer(worker, table, request, caller).await?))
 }
 
@@ -62,14 +67,9 @@ async fn answer(
         (request.path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
     let head = Head { method: request.method().as_str(), path: &path, query: &query };
     let class = classify(&head)?;
-    if request.headers().keys().any(|name| name.as_str().starts_with("impersonate-")) {
-        // Passing over them would let `--as` act with all of the caller's own rights.
-        return Err(Status::new(Reason::Forbidden, "impersonation is not possible through tenbin"));
-    }
+    refuse_impersonation(request.headers())?;
     if request.headers().contains_key(UPGRADE) {
-        // The body of such a request has no end: it must not be waited for.
-        let message = "exec, attach and port-forward do not pass through tenbin yet: use the kubeconfig of the member that has the pod";
-        return Err(Status::new(Reason::BadRequest, message));
+        return Ok(respond::too_late_to_upgrade());
     }
     let body = asked::body(request, MAX_BODY).await?;
     let asked = Asked {
@@ -84,6 +84,14 @@ async fn answer(
     };
     let route = route(class, &asked.table.rules.policy);
     dispatch(asked, route).await
+}
+
+fn refuse_impersonation(headers: &HeaderMap) -> Result<(), Status> {
+    if headers.keys().any(|name| name.as_str().starts_with("impersonate-")) {
+        // Passing over them would let `--as` act with all of the caller's own rights.
+        return Err(Status::new(Reason::Forbidden, "impersonation is not possible through tenbin"));
+    }
+    Ok(())
 }
 
 async fn dispatch(asked: Asked, route: Route) -> Answered {
@@ -114,4 +122,43 @@ async fn found(asked: &Asked, object: &Object) -> Answered {
         return pass::change(asked, &member).await;
     }
     pass::to(asked, &member, &asked.path, &asked.query).await
+}
+
+/// The rules of the users port for requests that leave HTTP.
+#[derive(Clone, Copy)]
+pub(crate) struct Users;
+
+impl Lead for Users {
+    async fn lead(
+        &self,
+        worker: Rc<Worker>,
+        table: Arc<RouteTable>,
+        asking: &Asking,
+        audit: &mut Audit,
+    ) -> Result<Destination, Status> {
+        let (credential, headers) = (&asking.credential, &asking.headers);
+        let caller = authenticate::caller_of(&worker, &table, credential, headers).await?;
+        caller.user().clone_into(&mut audit.user);
+        let place = Places::enter(&worker.shared.places, &caller, true, table.rules.limits)?;
+        let asked = asking.asked(worker, table, caller);
+        let method = asked.method.as_str();
+        let class = classify(&Head { method, path: &asked.path, query: &asked.query })?;
+        refuse_impersonation(headers)?;
+        let refused = || {
+            let message = "upgrades are for exec, attach, portforward, proxy and reads of the like";
+            Status::new(Reason::BadRequest, message)
+        };
+        if !upgrade::may(&class, method) {
+            return Err(refused());
+        }
+        let (member, path) = match route(class, &asked.table.rules.policy) {
+            Route::Own => (pass::own(&asked)?, asked.path.clone()),
+            Route::Member { name, rest } => (Arc::clone(pass::named(&asked, &name)?), rest),
+            Route::FindThenPass { object } => {
+                (find::holder(&asked, &object).await?, asked.path.clone())
+            }
+            _ => return Err(refused()),
+        };
+        Ok(Destination { asked, member, path, place: Some(place) })
+    }
 }

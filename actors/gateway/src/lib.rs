@@ -18,6 +18,7 @@
 //! | `watch` | the members' watches, merged while they arrive |
 //! | `read_one` | one object, folded where it is managed |
 //! | `write` | users' writes, handed to the writes crate |
+//! | `upgrade` | requests that leave HTTP: exec, attach, port-forward |
 //! | `respond` | answers that tenbin makes itself |
 //! | [`admin`] | scores, health, actors, metrics |
 
@@ -43,6 +44,7 @@ pub mod router;
 mod serving;
 pub mod tls;
 mod tokens;
+mod upgrade;
 mod watch;
 pub mod worker;
 mod write;

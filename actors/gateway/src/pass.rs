@@ -35,12 +35,17 @@ pub(crate) async fn to_own(asked: &Asked) -> Answered {
 
 /// Passes the request to the member of a name, whose own API `rest` belongs to.
 pub(crate) async fn to_named(asked: &Asked, name: &ClusterName, rest: &str) -> Answered {
-    let member = asked.table.fleet.get(name.as_str()).ok_or_else(|| {
-        Status::new(Reason::NotFound, format!("the fleet has no member {:?}", name.as_str()))
-    })?;
+    let member = named(asked, name)?;
     // Tenbin's annotations stay in the body: what was read here shows them, and a PUT without them
     // would take the copy away from its home.
     send(asked, member, rest, &asked.query, asked.body.clone()).await
+}
+
+/// The member of a name.
+pub(crate) fn named<'a>(asked: &'a Asked, name: &ClusterName) -> Result<&'a Arc<Member>, Status> {
+    asked.table.fleet.get(name.as_str()).ok_or_else(|| {
+        Status::new(Reason::NotFound, format!("the fleet has no member {:?}", name.as_str()))
+    })
 }
 
 /// Passes the request of a caller whom a peer sent to own, as it came: tenbin's own annotations
@@ -102,10 +107,14 @@ async fn send(
 
 /// The headers of a member's answer that the client gets.
 pub(crate) fn passed_headers(answer: &Answer) -> HeaderMap {
-    let connection =
-        Connection::named(answer.headers.get_all("connection").map(HeaderValue::as_bytes));
+    to_client(&answer.headers)
+}
+
+/// Those of a member's headers that the client gets.
+pub(crate) fn to_client(of_member: &HeaderMap) -> HeaderMap {
+    let connection = Connection::named(of_member.get_all("connection").map(HeaderValue::as_bytes));
     let mut passed = HeaderMap::new();
-    for (name, value) in &answer.headers {
+    for (name, value) in of_member {
         if headers::to_client(name.as_str(), &connection) {
             passed.append(name.clone(), value.clone());
         }

@@ -4,21 +4,24 @@
 //! What was read is given to actix afterwards, byte for byte.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use memchr::memmem;
+use tenbin_model::request::upgrade::answer_head;
 use tenbin_model::status::{Reason, Status};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
 use crate::authenticate::Credential;
+use crate::upgrade::Asking;
 
 /// The largest head that is read (`identity.md`, Limits).
 const MAX_HEAD: usize = 64 * 1024;
 /// The most header lines that actix parses.
-const MAX_HEADERS: usize = 96;
+pub(crate) const MAX_HEADERS: usize = 96;
 /// How long a client may take for its first head.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 
@@ -99,22 +102,35 @@ fn judge(head: &[u8]) -> Result<bool, Status> {
     }
 }
 
-async fn refuse<Io>(io: &mut Io, status: &Status) -> io::Result<()>
+/// Answers with a `Status`, and ends the connection.
+pub(crate) async fn refuse<Io>(io: &mut Io, status: &Status) -> io::Result<()>
 where
     Io: AsyncWrite + Unpin,
 {
     let body = status.to_json();
-    let head = format!(
-        "HTTP/1.1 {} Refused\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        status.code,
-        body.len()
-    );
-    io.write_all(head.as_bytes()).await?;
+    let length = body.len().to_string();
+    let after = status.retry_after_seconds.map(|seconds| seconds.to_string());
+    let mut lines = vec![
+        ("content-type", b"application/json".as_slice()),
+        ("content-length", length.as_bytes()),
+        ("connection", b"close"),
+    ];
+    lines.extend(after.iter().map(|seconds| ("retry-after", seconds.as_bytes())));
+    io.write_all(&answer_head(status.code, "Refused", lines)).await?;
     io.write_all(body.as_bytes()).await?;
     io.shutdown().await
 }
 
 // === impl Peeked ===
+
+impl<Io> Peeked<Io> {
+    /// Takes the first request out of what is read next, if it asks for an upgrade.
+    pub(crate) fn take_upgrade(&mut self, peer: Option<SocketAddr>) -> Option<Asking> {
+        let (asking, length) = Asking::read(&self.head, &self.credential, peer)?;
+        self.head.advance(length);
+        Some(asking)
+    }
+}
 
 impl<Io: AsyncRead + Unpin> AsyncRead for Peeked<Io> {
     fn poll_read(

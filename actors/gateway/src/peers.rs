@@ -15,16 +15,19 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
+use tenbin_fleet::member::Member;
 use tenbin_model::body::MAX_BODY;
+use tenbin_model::identity::Crossing;
 use tenbin_model::status::{Reason, Status};
 
 use crate::asked::{self, Asked};
 use crate::audit::Audit;
-use crate::pass;
 use crate::respond::{self, Answered};
 use crate::router::RouteTable;
 use crate::tls::Certificates;
+use crate::upgrade::{Asking, Destination, Lead};
 use crate::worker::Worker;
+use crate::{authenticate, pass};
 
 mod errand;
 mod sender;
@@ -77,7 +80,7 @@ pub(crate) async fn handle(
     mut request: Request,
 ) -> Result<Response<BoxBody>, Infallible> {
     let table = worker.table();
-    let mut audit = Audit::begin(&worker.shared.clock, &request);
+    let mut audit = Audit::of(&worker.shared.clock, &request);
     let answered = answer(&port, worker, table, &mut request, &mut audit).await;
     let response = answered.unwrap_or_else(|status| respond::status(&status));
     audit.code = Some(response.status().as_u16());
@@ -91,20 +94,15 @@ async fn answer(
     request: &mut Request,
     audit: &mut Audit,
 ) -> Answered {
-    let (Some(own), Some(crossing)) = (table.fleet.own(), &table.crossing) else {
-        let message = "the fleet is not known yet";
-        return Err(Status::new(Reason::ServiceUnavailable, message).retry_after(1));
-    };
-    let sender = Sender::of(port, &own.name, request)?;
+    let (own, crossing) = ready(&table)?;
+    let sender = Sender::of(port, &own.name, authenticate::credential(request), request.headers())?;
     audit.through = Some(sender.name().to_owned());
     let asserted = sender.asserted(request.headers())?;
     if let Some(caller) = &asserted {
         caller.user().clone_into(&mut audit.user);
     }
     if request.headers().contains_key(UPGRADE) {
-        // The body of such a request has no end: it must not be waited for.
-        let message = "exec, attach and port-forward do not pass through peers yet: use the kubeconfig of the member that has the pod";
-        return Err(Status::new(Reason::BadRequest, message));
+        return Ok(respond::too_late_to_upgrade());
     }
     if asserted.is_none()
         && let Some(errand) = Errand::of(request)?
@@ -125,4 +123,31 @@ async fn answer(
         body,
     };
     pass::received(&asked).await
+}
+
+impl Lead for Arc<PeersPort> {
+    async fn lead(
+        &self,
+        worker: Rc<Worker>,
+        table: Arc<RouteTable>,
+        asking: &Asking,
+        audit: &mut Audit,
+    ) -> Result<Destination, Status> {
+        let (own, crossing) = ready(&table)?;
+        let sender = Sender::of(self, &own.name, &asking.credential, &asking.headers)?;
+        audit.through = Some(sender.name().to_owned());
+        let caller = sender.caller(crossing, sender.asserted(&asking.headers)?)?;
+        caller.user().clone_into(&mut audit.user);
+        let member = Arc::clone(own);
+        let asked = asking.asked(worker, Arc::clone(&table), caller);
+        let path = asked.path.clone();
+        Ok(Destination { asked, member, path, place: None })
+    }
+}
+
+/// Own, and whom it believes what.
+fn ready(table: &RouteTable) -> Result<(&Arc<Member>, &Crossing), Status> {
+    table.fleet.own().zip(table.crossing.as_ref()).ok_or_else(|| {
+        Status::new(Reason::ServiceUnavailable, "the fleet is not known yet").retry_after(1)
+    })
 }

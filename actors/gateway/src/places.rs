@@ -6,14 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 
+use actix_http::Response;
 use actix_http::body::{BodySize, BoxBody, MessageBody};
-use actix_http::{Request, Response};
 use bytes::Bytes;
 use tenbin_model::config::Limits;
 use tenbin_model::identity::Caller;
 use tenbin_model::status::{Reason, Status};
-
-use crate::asked::is_stream;
 
 /// Users share this many counts, so that nothing grows; two that share one share its limit.
 const COUNTS: usize = 4096;
@@ -37,18 +35,16 @@ pub(crate) struct Place {
 // === impl Places ===
 
 impl Places {
-    /// Takes a place for a request.
+    /// Takes a place for a request, or for one that streams.
     ///
     /// # Errors
     /// 429 where the caller has as much under way as it may.
     pub(crate) fn enter(
         places: &Arc<Self>,
         caller: &Caller,
-        request: &Request,
+        streams: bool,
         limits: Limits,
     ) -> Result<Place, Status> {
-        let query = request.uri().query().unwrap_or_default();
-        let streams = is_stream(request.path(), query);
         let limit = if streams { limits.streams_per_user } else { limits.requests_per_user };
         let user = usize::try_from(places.hasher.hash_one(caller.user())).unwrap_or_default();
         let user = user % COUNTS;
@@ -119,21 +115,18 @@ impl MessageBody for Held {
 
 #[cfg(test)]
 mod tests {
-    use actix_http::test::TestRequest;
-
     use super::*;
 
-    fn enter(places: &Arc<Places>, user: &str, uri: &str) -> Result<Place, u16> {
+    fn enter(places: &Arc<Places>, user: &str, streams: bool) -> Result<Place, u16> {
         let caller = Caller::from_certificate(user, Vec::new(), [0; 32]).unwrap();
-        let request = TestRequest::with_uri(uri).finish();
         let limits = Limits { requests_per_user: 2, streams_per_user: 1 };
-        Places::enter(places, &caller, &request, limits).map_err(|status| status.code)
+        Places::enter(places, &caller, streams, limits).map_err(|status| status.code)
     }
 
     #[test]
     fn a_user_with_too_much_under_way_is_told_so_and_others_are_not() {
         let places = Arc::default();
-        let (pods, watch) = ("/api/v1/pods", "/api/v1/pods?watch=1");
+        let (pods, watch) = (false, true);
         let held = [enter(&places, "a", pods).unwrap(), enter(&places, "a", pods).unwrap()];
         let stream = enter(&places, "a", watch).unwrap();
         assert_eq!(enter(&places, "a", pods).err(), Some(429));
@@ -147,7 +140,7 @@ mod tests {
     #[test]
     fn a_place_is_held_until_the_body_ends() {
         let places = Arc::default();
-        let watch = "/api/v1/pods?watch=1";
+        let watch = true;
         let place = enter(&places, "a", watch).unwrap();
         let answer = place.hold_during(Response::ok().set_body(BoxBody::new("x")));
         assert_eq!(enter(&places, "a", watch).err(), Some(429));

@@ -2,11 +2,11 @@
 
 use actix_http::body::{BodyStream, BoxBody};
 use actix_http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use actix_http::{Response, StatusCode};
+use actix_http::{ConnectionType, Response, StatusCode};
 use bytes::Bytes;
 use futures_util::Stream;
 use serde_json::Value;
-use tenbin_model::status::Status;
+use tenbin_model::status::{Reason, Status};
 use tenbin_model::warning;
 
 /// The media type of all answers that tenbin makes.
@@ -25,6 +25,17 @@ pub(crate) fn status(status: &Status) -> Response<BoxBody> {
     if let Some(seconds) = status.retry_after_seconds {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
+    response
+}
+
+/// The answer to a request that asks for an upgrade behind others, whose connection actix reads.
+///
+/// It is closed, so that a client that tries again does so on a fresh one. Clients of Kubernetes
+/// open one for each upgrade.
+pub(crate) fn too_late_to_upgrade() -> Response<BoxBody> {
+    let message = "a request that asks for an upgrade is the first of its connection and says Connection: Upgrade";
+    let mut response = status(&Status::new(Reason::BadRequest, message));
+    response.head_mut().set_connection_type(ConnectionType::Close);
     response
 }
 

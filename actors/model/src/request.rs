@@ -12,6 +12,7 @@ pub mod path;
 pub mod query;
 pub mod route;
 pub mod selector;
+pub mod upgrade;
 pub mod versions;
 
 /// Tells whether each `%` has its two hexadecimal digits.

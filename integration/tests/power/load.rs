@@ -8,7 +8,7 @@ use super::{FLEET, NODES, condition};
 
 fn use_cpu(n: u32, percent: f64, change: impl Fn(Usage) -> Usage) -> Result<()> {
     let usage = change(Usage::cores(percent / 100.0 * 32.0));
-    FLEET.power()?.kubelet().set([(format!("busy-n{n}"), usage)])
+    FLEET.kubelet()?.set([(format!("busy-n{n}"), usage)])
 }
 
 /// One test, as they are all of the one metrics-server.

@@ -62,7 +62,7 @@ fn set(fleet: &Fleet) -> anyhow::Result<()> {
         for n in 0..NODES {
             let node = format!("{}-n{n}", cluster.name());
             let Condition { cpu, inlet, pressure } = condition(n);
-            fleet.power()?.kubelet().set([(&node, Usage::cores(cpu / 100.0 * 32.0))])?;
+            fleet.kubelet()?.set([(&node, Usage::cores(cpu / 100.0 * 32.0))])?;
             if cluster.name() != "shaky" {
                 cluster.metrics()?.sensors().set(&node, inlet, pressure)?;
             }

@@ -29,7 +29,7 @@ fn populate(fleet: &Fleet, fake: &FaultyPredictor) -> Result<()> {
     let big = fleet.cluster("big")?;
     let predictor = wao::power_consumption(&wao::v2(&fake.endpoint("linear")));
     let usage = |n: u32| (format!("big-n{n}"), Usage::cores(condition(n).cpu / 100.0 * 32.0));
-    fleet.power()?.kubelet().set((0..NODES).map(usage))?;
+    fleet.kubelet()?.set((0..NODES).map(usage))?;
     for n in 0..NODES {
         let (node, Condition { inlet, pressure, .. }) = (format!("big-n{n}"), condition(n));
         big.metrics()?.sensors().set(&node, inlet, pressure)?;

@@ -1,7 +1,6 @@
 //! Who sends a request to the peers port, and for whom.
 
 use actix_http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use actix_http::{HttpMessage as _, Request};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256};
@@ -11,7 +10,7 @@ use tenbin_model::ids::ClusterName;
 use tenbin_model::status::{Reason, Status};
 
 use super::PeersPort;
-use crate::authenticate;
+use crate::authenticate::{self, Credential};
 
 /// An original program that comes with a password.
 #[derive(Clone)]
@@ -52,15 +51,16 @@ impl Sender {
     pub(super) fn of(
         port: &PeersPort,
         own: &ClusterName,
-        request: &Request,
+        credential: &Credential,
+        headers: &HeaderMap,
     ) -> Result<Self, Status> {
-        let caller = authenticate::certified(request, &port.certificates.current());
+        let caller = authenticate::certified(credential, &port.certificates.current());
         let name = caller.and_then(|caller| ClusterName::new(caller.user()).ok());
         // Who comes with own's name is this tenbin itself, by a peer that is misconfigured.
         if let Some(name) = name.filter(|name| name != own) {
             return Ok(Self::Tenbin(name));
         }
-        let header = request.headers().get(AUTHORIZATION);
+        let header = headers.get(AUTHORIZATION);
         header
             .and_then(|header| Self::with_password(&port.originals.load(), header))
             .ok_or_else(|| Status::new(Reason::Unauthorized, "Unauthorized"))

@@ -190,16 +190,87 @@ async fn a_dead_own_is_told_at_once_and_scores_are_still_told() {
     let osaka = rig.fleet_ca.identity("osaka");
     let livez = rig.send(Some(&osaka), "GET /livez HTTP/1.1", "").await;
     assert_eq!(livez.0, 503);
+    assert_eq!(rig.send(Some(&osaka), EXEC, "").await.0, 503);
     let scores = rig.send(Some(&osaka), &format!("GET {LIST} HTTP/1.1"), "").await;
     assert_eq!(scores.0, 200);
 }
 
+const EXEC: &str = "POST /api/v1/namespaces/a/pods/p/exec?command=a%20b HTTP/1.1
+Impersonate-User: alice
+Impersonate-Group: system:nodes
+Authorization: Bearer stolen
+Connection: Upgrade
+Upgrade: SPDY/3.1
+X-Stream-Protocol-Version: v4.channel.k8s.io";
+
 #[actix_rt::test]
-async fn upgrades_are_refused_in_words() {
+async fn upgrades_pass_by_the_same_rules() {
     let rig = Rig::new().await;
     let osaka = rig.fleet_ca.identity("osaka");
-    let head = "GET /api/v1/namespaces/a/pods/p/exec HTTP/1.1\nImpersonate-User: alice\nUpgrade: websocket";
-    let answer = rig.send(Some(&osaka), head, "").await;
-    assert_eq!(answer.0, 400);
-    assert!(answer.1.contains("do not pass through peers yet"), "{}", answer.1);
+    let answer = rig.send(Some(&osaka), EXEC, "").await;
+    insta::assert_snapshot!(lines(&answer).join("\n"), @"
+    POST /api/v1/namespaces/a/pods/p/exec?command=a%20b HTTP/1.1
+    authorization: Bearer the-daemons
+    connection: upgrade
+    impersonate-group: system:authenticated
+    impersonate-user: alice
+    upgrade: SPDY/3.1
+    x-stream-protocol-version: v4.channel.k8s.io
+    ");
+    let unauthorized = refused(401, "Unauthorized");
+    assert_eq!(rig.send(None, EXEC, "").await, unauthorized);
+    let nobody = EXEC.replace("Impersonate-User: alice\nImpersonate-Group: system:nodes\n", "");
+    let untold = "osaka must tell whose request it is: Impersonate-User";
+    assert_eq!(rig.send(Some(&osaka), &nobody, "").await, refused(403, untold));
+    let bodied = "a request that asks for an upgrade has no body";
+    assert_eq!(rig.send(Some(&osaka), EXEC, "body").await, refused(400, bodied));
+}
+
+#[actix_rt::test]
+async fn bytes_pass_both_ways_and_each_way_ends_by_itself() {
+    let rig = Rig::new().await;
+    let mut connection = rig.connect(Some(&rig.fleet_ca.identity("osaka"))).await;
+    let head = EXEC.replace("SPDY/3.1", "parrot").replace('\n', "\r\n");
+    connection.write_all(format!("{head}\r\nHost: tenbin\r\n\r\nearly ").as_bytes()).await.unwrap();
+    let much = "0123456789abcdef".repeat(100_000);
+    let (mut from, mut to) = tokio::io::split(connection);
+    let sending = async {
+        to.write_all(much.as_bytes()).await.unwrap();
+        to.shutdown().await.unwrap();
+    };
+    let mut all = String::new();
+    let (read, ()) = tokio::join!(from.read_to_string(&mut all), sending);
+    read.unwrap();
+    let (answer, spoken) = all.split_once("\r\n\r\n").unwrap();
+    let mut lines: Vec<_> = answer.lines().collect();
+    lines.sort_unstable();
+    insta::assert_snapshot!(lines.join("\n"), @"
+    HTTP/1.1 101 Switching Protocols
+    connection: Upgrade
+    upgrade: parrot
+    x-said: yes
+    ");
+    assert!(spoken == format!("first early {much} last"), "{} bytes", spoken.len());
+}
+
+#[actix_rt::test]
+async fn nothing_behind_an_upgrade_is_sent_before_it_is_agreed_to() {
+    let rig = Rig::new().await;
+    let osaka = rig.fleet_ca.identity("osaka");
+    // To own it would be a request of the daemon's own.
+    let hidden = "DELETE /api/v1/namespaces/a HTTP/1.1\nHost: tenbin\n\n";
+    let all = rig.exchange(&osaka, &[&format!("{EXEC}\nHost: tenbin\n\n{hidden}")]).await;
+    assert!(all.contains("pods/p/exec") && !all.contains("DELETE"), "{all}");
+}
+
+#[actix_rt::test]
+async fn an_upgrade_behind_another_request_is_refused_and_the_connection_closed() {
+    let rig = Rig::new().await;
+    let osaka = rig.fleet_ca.identity("osaka");
+    let first = "GET /livez HTTP/1.1\nHost: tenbin\n\n";
+    let later = format!("{EXEC}\nHost: tenbin\nContent-Length: 0\n\n");
+    let all = rig.exchange(&osaka, &[first, &later]).await;
+    let (_, second) = all.split_once("HTTP/1.1 400").unwrap();
+    assert!(second.contains("connection: close"), "{all}");
+    assert!(second.contains("is the first of its connection"), "{all}");
 }

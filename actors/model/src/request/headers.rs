@@ -58,6 +58,11 @@ impl Connection {
         Self(tokens.map(name).collect())
     }
 
+    /// Tells whether a header, or `close` or `upgrade`, is among them.
+    pub fn names(&self, lower_case: &str) -> bool {
+        self.0.contains(lower_case)
+    }
+
     fn owns(&self, lower_case: &str) -> bool {
         HOP_BY_HOP.contains(&lower_case) || self.0.contains(lower_case)
     }

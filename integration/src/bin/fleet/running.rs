@@ -25,7 +25,7 @@ pub(crate) enum Running {
 impl Running {
     /// Starts the clusters alone.
     pub(crate) fn bare(builder: FleetBuilder, nodes: u32) -> Result<Self> {
-        Ok(Self::Bare(builder.nodes(nodes).start()?))
+        Ok(Self::Bare(builder.nodes(nodes).kubelet().start()?))
     }
 
     /// Starts the clusters with sensors, a predictor and a tenbin each, and waits until each tenbin

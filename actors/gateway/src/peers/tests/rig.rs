@@ -35,7 +35,7 @@ use tenbin_model::ids::ClusterName;
 use tenbin_model::request::kinds::Kinds;
 use tenbin_model::request::route::RoutePolicy;
 use tenbin_model::resource_version::VersionSpace;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -128,10 +128,23 @@ impl Rig {
         answer(&String::from_utf8(all).unwrap())
     }
 
+    /// Sends texts on one connection, each after the first byte of the answer to the one before;
+    /// returns all that was answered until the end.
+    pub(super) async fn exchange(&self, identity: &Identity, texts: &[&str]) -> String {
+        let mut connection = self.connect(Some(identity)).await;
+        let mut all = Vec::new();
+        for text in texts {
+            connection.write_all(text.replace('\n', "\r\n").as_bytes()).await.unwrap();
+            connection.read_buf(&mut all).await.unwrap();
+        }
+        connection.read_to_end(&mut all).await.ok();
+        String::from_utf8(all).unwrap()
+    }
+
     pub(super) async fn connect(
         &self,
         identity: Option<&Identity>,
-    ) -> impl AsyncRead + tokio::io::AsyncWrite + Unpin + use<> {
+    ) -> impl AsyncRead + AsyncWrite + Unpin + use<> {
         let mut roots = RootCertStore::empty();
         roots.add(self.serving.der()).unwrap();
         let builder = ClientConfig::builder().with_root_certificates(roots);
@@ -288,6 +301,9 @@ async fn echo(cluster: &Authority) -> SocketAddr {
             actix_rt::spawn(async move {
                 let mut stream = acceptor.accept(stream).await?;
                 while let Some(request) = read_request(&mut stream).await? {
+                    if request.contains("upgrade: parrot") {
+                        return parrot(stream).await;
+                    }
                     let length = request.len();
                     let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
                     stream.write_all(answer.as_bytes()).await?;
@@ -298,6 +314,16 @@ async fn echo(cluster: &Authority) -> SocketAddr {
         }
     });
     address
+}
+
+/// Agrees, speaks first, repeats what it hears, and has a last word after the end of that.
+async fn parrot(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<()> {
+    let agreed = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: parrot\r\n";
+    stream.write_all(format!("{agreed}X-Said: yes\r\n\r\nfirst ").as_bytes()).await?;
+    let (mut from, mut to) = tokio::io::split(stream);
+    tokio::io::copy(&mut from, &mut to).await?;
+    to.write_all(b" last").await?;
+    to.shutdown().await
 }
 
 async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Option<String>> {
