@@ -1,6 +1,7 @@
 //! Finds the member that has an object.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use tenbin_fleet::member::Member;
@@ -16,6 +17,8 @@ const METADATA: &str =
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 /// The head of an object that is only looked for.
 const LIMIT: usize = 8 * 1024 * 1024;
+/// How long what was found counts.
+const LATELY: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Found {
@@ -54,6 +57,30 @@ pub(crate) async fn holder(asked: &Asked, object: &Object) -> Result<Arc<Member>
     // What nobody shows is own's to refuse or to make, or that of who serves the kind; if own is dead,
     // sending it there says so.
     serving::holder(asked, &object.collection).await
+}
+
+/// As [`holder`], for reads: who had the object lately is not looked for again.
+pub(crate) async fn reader(asked: &Asked, object: &Object) -> Result<Arc<Member>, Status> {
+    match lately(asked, object) {
+        Some(member) => Ok(member),
+        None => holder(asked, object).await,
+    }
+}
+
+/// The member that had an object lately, which all before it lacked.
+///
+/// Reads of it can do without asking those again; writes cannot, since one of them may have made its
+/// own meanwhile.
+pub(crate) fn lately(asked: &Asked, object: &Object) -> Option<Arc<Member>> {
+    let (worker, path) = (&asked.worker, object.whole().path());
+    let name = worker.holders.get(&path, worker.shared.clock.elapsed(), LATELY)?;
+    asked.table.fleet.get(name.as_str()).cloned()
+}
+
+/// Notes the member that has an object, and that all before it lack it.
+pub(crate) fn remember(asked: &Asked, object: &Object, member: &Member) {
+    let (worker, path) = (&asked.worker, object.whole().path());
+    worker.holders.put(path, worker.shared.clock.elapsed(), member.name.clone());
 }
 
 /// Whether a member shows the caller that there is something at a path.

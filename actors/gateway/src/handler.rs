@@ -117,11 +117,14 @@ async fn dispatch(asked: Asked, route: Route) -> Answered {
 }
 
 async fn found(asked: &Asked, object: &Object) -> Answered {
-    let member = find::holder(asked, object).await?;
-    if asked.method == Method::PUT || asked.method == Method::PATCH {
-        return pass::change(asked, &member).await;
+    let member = match asked.method {
+        Method::GET | Method::HEAD => find::reader(asked, object).await?,
+        _ => find::holder(asked, object).await?,
+    };
+    match asked.method {
+        Method::PUT | Method::PATCH => pass::change(asked, &member).await,
+        _ => pass::to(asked, &member, &asked.path, &asked.query).await,
     }
-    pass::to(asked, &member, &asked.path, &asked.query).await
 }
 
 /// The rules of the users port for requests that leave HTTP.
@@ -155,7 +158,7 @@ impl Lead for Users {
             Route::Own => (pass::own(&asked)?, asked.path.clone()),
             Route::Member { name, rest } => (Arc::clone(pass::named(&asked, &name)?), rest),
             Route::FindThenPass { object } => {
-                (find::holder(&asked, &object).await?, asked.path.clone())
+                (find::reader(&asked, &object).await?, asked.path.clone())
             }
             _ => return Err(refused()),
         };

@@ -39,6 +39,7 @@ pub mod peers;
 mod places;
 mod pump;
 mod read_one;
+mod recent;
 mod respond;
 pub mod router;
 mod serving;

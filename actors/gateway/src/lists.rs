@@ -142,7 +142,7 @@ impl Plan {
     /// and not its namesakes in other clusters.
     async fn narrow_to_node(&mut self, asked: &Asked) -> Result<(), Status> {
         let Some(name) = self.query.field_selector().and_then(node_name) else { return Ok(()) };
-        let holder = find::holder(asked, &Object::node(name)).await?;
+        let holder = find::reader(asked, &Object::node(name)).await?;
         self.members.retain(|member| member.name == holder.name);
         Ok(())
     }

@@ -19,7 +19,7 @@ use tenbin_model::status::{Reason, Status};
 
 use crate::asked::{Asked, target};
 use crate::respond::{self, Answered};
-use crate::{pass, serving};
+use crate::{find, pass, serving};
 
 mod copies;
 
@@ -52,7 +52,10 @@ pub(crate) async fn read(asked: &Asked, object: &Object, class: WriteClass) -> A
     }
     let path = target(&object.path(), &query.to_string());
     let fold = class.fold();
-    let words = words(asked, &path, &accepted.upstream, fold.is_some()).await?;
+    let words = match fold {
+        Some(_) => words(asked, &path, &accepted.upstream, true).await?,
+        None => first(asked, object, &path, &accepted.upstream).await?,
+    };
     let (copies, mut warnings) = sort(&words);
     warnings.extend(copies.namesakes(&asked.table, fold));
     let mut response = if copies.objects.is_empty() {
@@ -73,7 +76,7 @@ pub(crate) async fn scale(asked: &Asked, object: &Object) -> Answered {
     let whole = words(asked, &path, "application/json", true).await?;
     let (copies, warnings) = sort(&whole);
     let Some((home, total)) = copies.home(&asked.table) else {
-        let member = crate::find::holder(asked, object).await?;
+        let member = find::holder(asked, object).await?;
         return pass::to(asked, &member, &asked.path, &asked.query).await;
     };
     let scales = words(asked, &target(&asked.path, &asked.query), "application/json", true).await?;
@@ -86,6 +89,29 @@ pub(crate) async fn scale(asked: &Asked, object: &Object) -> Answered {
     let mut response = respond::json(200, folded.to_string());
     respond::warn(&mut response, &warnings);
     Ok(response)
+}
+
+/// Asks the member that had the object lately; else own, and the others where own lacks it.
+async fn first(
+    asked: &Asked,
+    object: &Object,
+    path: &str,
+    accept: &str,
+) -> Result<Vec<Word>, Status> {
+    if let Some(member) = find::lately(asked, object) {
+        let word = word(asked, &member, path, accept).await;
+        if matches!(word.said, Said::Object(_)) {
+            return Ok(vec![word]);
+        }
+    }
+    let words = words(asked, path, accept, false).await?;
+    let lack = words.iter().take_while(|word| matches!(word.said, Said::Not(404, _))).count();
+    if let Some(Word { member, said: Said::Object(_) }) = words.get(lack)
+        && lack > 0
+    {
+        find::remember(asked, object, member);
+    }
+    Ok(words)
 }
 
 /// Asks own, and the others too where own lacks the object or all copies are wanted.

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use tenbin_fleet::lane::Lanes;
 use tenbin_fleet::member::Fleet;
 use tenbin_kernel::{Clock, Slot};
+use tenbin_model::ids::ClusterName;
 use tenbin_placement::placer::Placer;
 use tenbin_writes::turns::Turns;
 use tokio::sync::watch;
@@ -16,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::discoverer::Discovery;
 use crate::places::Places;
+use crate::recent::Recent;
 use crate::router::RouteTable;
 use crate::tls::Certificates;
 use crate::tokens::Tokens;
@@ -49,6 +51,8 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) lanes: Lanes,
     pub(crate) tokens: Tokens,
+    /// Who alone had an object, by its path (see [`crate::find`]).
+    pub(crate) holders: Recent<String, ClusterName>,
     /// Held by each list that is being merged.
     pub(crate) pumps: Rc<()>,
     /// The fleet whose connections the lanes hold.
@@ -90,6 +94,7 @@ impl Worker {
             shared,
             lanes: Lanes::default(),
             tokens: Tokens::default(),
+            holders: Recent::default(),
             pumps: Rc::default(),
             seen: RefCell::default(),
         }

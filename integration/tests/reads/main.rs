@@ -8,6 +8,7 @@
 
 mod absent;
 mod columns;
+mod holder;
 mod pages;
 mod six_thousand;
 mod versions;

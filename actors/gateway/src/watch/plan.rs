@@ -113,7 +113,7 @@ impl Plan {
     /// Leaves only the member whose node the pods are asked for.
     pub(crate) async fn narrow_to_node(&mut self, asked: &Asked) -> Result<(), Status> {
         if let Some(name) = self.query.field_selector().and_then(node_name) {
-            self.holder = Some(find::holder(asked, &Object::node(name)).await?);
+            self.holder = Some(find::reader(asked, &Object::node(name)).await?);
         }
         Ok(())
     }
