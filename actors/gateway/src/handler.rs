@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use actix_http::body::BoxBody;
 use actix_http::header::{HeaderMap, UPGRADE};
-use actix_http::{HttpMessage as _, Method, Request, Response};
+use actix_http::{HttpMessage as _, Request, Response};
 use tenbin_model::body::MAX_BODY;
 use tenbin_model::identity::Caller;
 use tenbin_model::request::classify::{Head, classify};
-use tenbin_model::request::path::Object;
 use tenbin_model::request::route::{Route, route};
 use tenbin_model::request::upgrade;
 use tenbin_model::status::{Reason, Status};
@@ -106,24 +105,13 @@ async fn dispatch(asked: Asked, route: Route) -> Answered {
         Route::MergeWatch { collection, name, class } => {
             watch::watch(asked, collection, name, class).await
         }
-        Route::FindThenPass { object } => found(&asked, &object).await,
+        Route::FindThenPass { object } => find::pass(&asked, &object).await,
         Route::SplitWrite(split) => write::split(asked, split).await,
         Route::ReplicateWrite(replicate) => write::replicate(asked, replicate).await,
         Route::DeleteEverywhere { object } => write::delete(asked, object).await,
         Route::DeleteCollectionEverywhere { collection } => {
             write::delete_collection(asked, collection).await
         }
-    }
-}
-
-async fn found(asked: &Asked, object: &Object) -> Answered {
-    let member = match asked.method {
-        Method::GET | Method::HEAD => find::reader(asked, object).await?,
-        _ => find::holder(asked, object).await?,
-    };
-    match asked.method {
-        Method::PUT | Method::PATCH => pass::change(asked, &member).await,
-        _ => pass::to(asked, &member, &asked.path, &asked.query).await,
     }
 }
 
@@ -158,7 +146,7 @@ impl Lead for Users {
             Route::Own => (pass::own(&asked)?, asked.path.clone()),
             Route::Member { name, rest } => (Arc::clone(pass::named(&asked, &name)?), rest),
             Route::FindThenPass { object } => {
-                (find::reader(&asked, &object).await?, asked.path.clone())
+                (find::reader(&asked, &object).await?.member, asked.path.clone())
             }
             _ => return Err(refused()),
         };

@@ -59,6 +59,7 @@ pub(crate) async fn read(asked: &Asked, object: &Object, class: WriteClass) -> A
     let (copies, mut warnings) = sort(&words);
     warnings.extend(copies.namesakes(&asked.table, fold));
     let mut response = if copies.objects.is_empty() {
+        find::missed(asked, object, &silent(&words))?;
         warnings.extend(serving::in_other_versions(asked, &object.collection.resource));
         nobody(&words)
     } else if is_table {
@@ -76,8 +77,7 @@ pub(crate) async fn scale(asked: &Asked, object: &Object) -> Answered {
     let whole = words(asked, &path, "application/json", true).await?;
     let (copies, warnings) = sort(&whole);
     let Some((home, total)) = copies.home(&asked.table) else {
-        let member = find::holder(asked, object).await?;
-        return pass::to(asked, &member, &asked.path, &asked.query).await;
+        return find::pass(asked, object).await;
     };
     let scales = words(asked, &target(&asked.path, &asked.query), "application/json", true).await?;
     let (scales, _) = sort(&scales);
@@ -109,7 +109,7 @@ async fn first(
     if let Some(Word { member, said: Said::Object(_) }) = words.get(lack)
         && lack > 0
     {
-        find::remember(asked, object, member);
+        find::remember(asked, object, &member.name);
     }
     Ok(words)
 }
@@ -167,6 +167,14 @@ fn sort(words: &[Word]) -> (Copies, Vec<String>) {
         }
     }
     (copies, warnings)
+}
+
+fn silent(words: &[Word]) -> Vec<Fault> {
+    let faults = words.iter().filter_map(|word| match &word.said {
+        Said::Silent(fault) => Some(fault.clone()),
+        Said::Object(_) | Said::Not(..) => None,
+    });
+    faults.collect()
 }
 
 /// What own says where no member shows the object; where own is dead, nobody can tell.

@@ -1,5 +1,7 @@
 //! Bearer tokens: own's API server says whose they are (`identity.md`).
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use actix_http::Method;
@@ -12,7 +14,6 @@ use tenbin_fleet::lane::{Call, Lanes, PROMPT, READ_LIMIT};
 use tenbin_model::identity::Caller;
 use tenbin_model::status::{Reason, Status};
 
-use crate::recent::Recent;
 use crate::respond::JSON;
 use crate::router::RouteTable;
 
@@ -20,6 +21,8 @@ use crate::router::RouteTable;
 const FRESH: Duration = Duration::from_secs(10);
 /// How long it counts while own is down (`reads.md`).
 const STALE: Duration = Duration::from_mins(1);
+/// Tokens that one worker remembers; when there are more, all are asked for anew.
+const REMEMBERED: usize = 4096;
 /// The longest token that is asked for: the head has 64 KiB.
 const LIMIT: usize = 64 * 1024;
 
@@ -28,7 +31,7 @@ type Key = [u8; 32];
 /// What own said of tokens lately. Not `Send`: each worker has its own.
 #[derive(Default)]
 pub(crate) struct Tokens {
-    said: Recent<Key, Option<Caller>>,
+    said: RefCell<HashMap<Key, (Duration, Option<Caller>)>>,
 }
 
 // === impl Tokens ===
@@ -51,7 +54,11 @@ impl Tokens {
         }
         match review(lanes, table, token).await {
             Ok(caller) => {
-                self.said.put(key, now, caller.clone());
+                let mut said = self.said.borrow_mut();
+                if said.len() >= REMEMBERED {
+                    said.clear();
+                }
+                said.insert(key, (now, caller.clone()));
                 caller.ok_or_else(unknown)
             }
             Err(fault) => match self.remembered(&key, now, STALE) {
@@ -67,7 +74,9 @@ impl Tokens {
         now: Duration,
         age: Duration,
     ) -> Option<Result<Caller, Status>> {
-        self.said.get(key, now, age).map(|caller| caller.ok_or_else(unknown))
+        let said = self.said.borrow();
+        let (at, caller) = said.get(key)?;
+        (now.saturating_sub(*at) < age).then(|| caller.clone().ok_or_else(unknown))
     }
 }
 

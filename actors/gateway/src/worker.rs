@@ -8,7 +8,6 @@ use arc_swap::ArcSwap;
 use tenbin_fleet::lane::Lanes;
 use tenbin_fleet::member::Fleet;
 use tenbin_kernel::{Clock, Slot};
-use tenbin_model::ids::ClusterName;
 use tenbin_placement::placer::Placer;
 use tenbin_writes::turns::Turns;
 use tokio::sync::watch;
@@ -16,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::discoverer::Discovery;
+use crate::holders::Holders;
 use crate::places::Places;
-use crate::recent::Recent;
 use crate::router::RouteTable;
 use crate::tls::Certificates;
 use crate::tokens::Tokens;
@@ -38,6 +37,8 @@ pub struct Shared {
     pub clock: Clock,
     /// What users have under way.
     pub(crate) places: Arc<Places>,
+    /// Where objects were seen.
+    pub(crate) holders: Holders,
     /// Writes under way, which outlive their clients.
     pub writes: TaskTracker,
     /// Whose turn it is to write an object.
@@ -51,8 +52,6 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) lanes: Lanes,
     pub(crate) tokens: Tokens,
-    /// Who alone had an object, by its path (see [`crate::find`]).
-    pub(crate) holders: Recent<String, ClusterName>,
     /// Held by each list that is being merged.
     pub(crate) pumps: Rc<()>,
     /// The fleet whose connections the lanes hold.
@@ -79,6 +78,7 @@ impl Shared {
             placer,
             clock,
             places: Arc::default(),
+            holders: Holders::default(),
             writes: TaskTracker::new(),
             turns: Turns::default(),
             draining: CancellationToken::new(),
@@ -94,7 +94,6 @@ impl Worker {
             shared,
             lanes: Lanes::default(),
             tokens: Tokens::default(),
-            holders: Recent::default(),
             pumps: Rc::default(),
             seen: RefCell::default(),
         }

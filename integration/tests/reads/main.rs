@@ -10,6 +10,7 @@ mod absent;
 mod columns;
 mod holder;
 mod pages;
+mod places;
 mod six_thousand;
 mod versions;
 mod zipped;

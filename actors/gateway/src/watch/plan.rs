@@ -17,7 +17,7 @@ use tenbin_model::status::{Reason, Status};
 use tenbin_model::watch::{Next, Start, WatchOptions};
 
 use crate::asked::{Asked, target};
-use crate::find;
+use crate::find::{self, Sought};
 
 /// The shortest time after which a watch without a limit ends, as an API server has it.
 const SHORTEST: Duration = Duration::from_mins(30);
@@ -113,7 +113,11 @@ impl Plan {
     /// Leaves only the member whose node the pods are asked for.
     pub(crate) async fn narrow_to_node(&mut self, asked: &Asked) -> Result<(), Status> {
         if let Some(name) = self.query.field_selector().and_then(node_name) {
-            self.holder = Some(find::reader(asked, &Object::node(name)).await?);
+            // Where nobody shows the node all are watched: who is silent, or joins, may have it.
+            self.holder = match find::seek(asked, &Object::node(name)).await? {
+                Sought::In(holder) => Some(holder),
+                Sought::Hidden(_) | Sought::Nowhere(_) => None,
+            };
         }
         Ok(())
     }
