@@ -56,6 +56,7 @@ pub(crate) async fn read(asked: &Asked, object: &Object, class: WriteClass) -> A
         Some(_) => words(asked, &path, &accepted.upstream, true).await?,
         None => first(asked, object, &path, &accepted.upstream).await?,
     };
+    remember(asked, object, &words);
     let (copies, mut warnings) = sort(&words);
     warnings.extend(copies.namesakes(&asked.table, fold));
     let mut response = if copies.objects.is_empty() {
@@ -104,14 +105,17 @@ async fn first(
             return Ok(vec![word]);
         }
     }
-    let words = words(asked, path, accept, false).await?;
+    words(asked, path, accept, false).await
+}
+
+/// Notes the member that shows the object first, where those before it have none.
+fn remember(asked: &Asked, object: &Object, words: &[Word]) {
     let lack = words.iter().take_while(|word| matches!(word.said, Said::Not(404, _))).count();
     if let Some(Word { member, said: Said::Object(_) }) = words.get(lack)
         && lack > 0
     {
         find::remember(asked, object, &member.name);
     }
-    Ok(words)
 }
 
 /// Asks own, and the others too where own lacks the object or all copies are wanted.
