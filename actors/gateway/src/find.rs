@@ -104,7 +104,7 @@ pub(crate) async fn reader(asked: &Asked, object: &Object) -> Result<Holder, Sta
     }
 }
 
-/// The member that an object was seen in a moment ago, while all before it lacked it.
+/// The member that an object was seen in a moment ago, and no other before it.
 ///
 /// Reads of it can do without asking those again; writes cannot, since one of them may have made its
 /// own meanwhile.
@@ -115,7 +115,7 @@ pub(crate) fn lately(asked: &Asked, object: &Object) -> Option<Arc<Member>> {
     fleet.get(seen.member.as_str()).filter(|_| !is_late).cloned()
 }
 
-/// Notes where an object is that own lacks.
+/// Notes where an object is that own does not show.
 pub(crate) fn remember(asked: &Asked, object: &Object, member: &ClusterName) {
     let (shared, space) = (&asked.worker.shared, &asked.table.fleet.space);
     shared.holders.put(&object.whole().path(), space, member, shared.clock.elapsed());

@@ -108,12 +108,10 @@ async fn first(
     words(asked, path, accept, false).await
 }
 
-/// Notes the member that shows the object first, where those before it have none.
+/// Notes the first member that shows the object; own is always asked anyway.
 fn remember(asked: &Asked, object: &Object, words: &[Word]) {
-    let lack = words.iter().take_while(|word| matches!(word.said, Said::Not(404, _))).count();
-    if let Some(Word { member, said: Said::Object(_) }) = words.get(lack)
-        && lack > 0
-    {
+    let holder = words.iter().find(|word| matches!(word.said, Said::Object(_)));
+    if let Some(Word { member, .. }) = holder.filter(|word| !word.member.own) {
         find::remember(asked, object, &member.name);
     }
 }
