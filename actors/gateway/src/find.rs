@@ -9,7 +9,7 @@ use tenbin_fleet::fault::Fault;
 use tenbin_fleet::member::Member;
 use tenbin_model::ids::ClusterName;
 use tenbin_model::request::path::Object;
-use tenbin_model::status::Status;
+use tenbin_model::status::{Reason, Status};
 
 use crate::asked::Asked;
 use crate::respond::{self, Answered};
@@ -32,14 +32,14 @@ enum Found {
     Silent(Fault),
 }
 
-/// Where an object is.
-pub(crate) enum Sought {
+/// What the members said of where an object is.
+pub(crate) struct Sought {
     /// The first member that shows it.
-    In(Arc<Member>),
-    /// No member shows it, and this is the first that tells the caller nothing.
-    Hidden(Arc<Member>),
-    /// No member shows it; these could not be asked.
-    Nowhere(Vec<Fault>),
+    pub(crate) holder: Option<Arc<Member>>,
+    /// The first member that tells the caller nothing.
+    hidden: Option<Arc<Member>>,
+    /// Why others could not be asked.
+    silent: Vec<Fault>,
 }
 
 /// Who a request for an object goes to.
@@ -50,46 +50,47 @@ pub(crate) struct Holder {
 }
 
 /// Looks for `object`, in own first.
+///
+/// # Errors
+/// 503 where it was last seen in a member that does not answer.
 pub(crate) async fn seek(asked: &Asked, object: &Object) -> Result<Sought, Status> {
     let own = pass::own(asked)?;
     let others = asked.table.fleet.members().get(1..).unwrap_or_default();
     if others.is_empty() {
-        return Ok(Sought::In(own));
+        return Ok(Sought { holder: Some(own), hidden: None, silent: Vec::new() });
     }
     let path = object.whole().path();
-    let first = look(asked, &own, &path).await;
-    if matches!(first, Found::Here) {
-        return Ok(Sought::In(own));
+    let mut sought = Sought { holder: None, hidden: None, silent: Vec::new() };
+    sought.note(&own, look(asked, &own, &path).await);
+    if sought.holder.is_none() {
+        let looks = others.iter().map(|member| look(asked, member, &path));
+        for (member, found) in others.iter().zip(join_all(looks).await) {
+            sought.note(member, found);
+        }
     }
-    let found = join_all(others.iter().map(|member| look(asked, member, &path))).await;
-    let member = |is: fn(&Found) -> bool| found.iter().position(is).and_then(|it| others.get(it));
-    if let Some(member) = member(|found| matches!(found, Found::Here)) {
-        remember(asked, object, &member.name);
-        return Ok(Sought::In(Arc::clone(member)));
+    missed(asked, object, &sought.silent)?;
+    if let Some(holder) = &sought.holder {
+        remember(asked, object, &holder.name, &sought.silent);
     }
-    if matches!(first, Found::Hidden) {
-        return Ok(Sought::Hidden(own));
-    }
-    if let Some(member) = member(|found| matches!(found, Found::Hidden)) {
-        return Ok(Sought::Hidden(Arc::clone(member)));
-    }
-    let silent = std::iter::once(first).chain(found).filter_map(|found| match found {
-        Found::Silent(fault) => Some(fault),
-        Found::Here | Found::NotHere | Found::Hidden => None,
-    });
-    Ok(Sought::Nowhere(silent.collect()))
+    Ok(sought)
 }
 
 /// The member that has `object`; where no member shows it, the one that serves the kind.
 ///
 /// # Errors
-/// 503 where it was last seen in a member that does not answer.
+/// 503 where it was last seen in a member that does not answer. A write gets it where own does not
+/// answer, too, unless the object was seen elsewhere: it is own's that such names mean.
 pub(crate) async fn holder(asked: &Asked, object: &Object) -> Result<Holder, Status> {
-    let silent = match seek(asked, object).await? {
-        Sought::In(member) | Sought::Hidden(member) => return Ok(Holder::sure(member)),
-        Sought::Nowhere(silent) => silent,
-    };
-    missed(asked, object, &silent)?;
+    let Sought { holder, hidden, silent } = seek(asked, object).await?;
+    let reads = asked.method == Method::GET || asked.method == Method::HEAD;
+    let own = pass::own(asked)?;
+    let of_own = silent.iter().find(|fault| *fault.member() == own.name);
+    if let (Some(fault), false, None) = (of_own, reads, seen_in(asked, object)) {
+        return Err(fault.to_status());
+    }
+    if let Some(member) = holder.or(hidden) {
+        return Ok(Holder::sure(member));
+    }
     // What nobody shows is own's to refuse or to make, or that of who serves the kind; if own is dead,
     // sending it there says so.
     let member = serving::holder(asked, &object.collection).await?;
@@ -104,36 +105,60 @@ pub(crate) async fn reader(asked: &Asked, object: &Object) -> Result<Holder, Sta
     }
 }
 
-/// The member that an object was seen in a moment ago, and no other before it.
+/// The member other than own that an object was seen in a moment ago.
 ///
-/// Reads of it can do without asking those again; writes cannot, since one of them may have made its
-/// own meanwhile.
+/// Reads of it can do without asking those before it again; writes cannot, since one of them may have
+/// made its own meanwhile.
 pub(crate) fn lately(asked: &Asked, object: &Object) -> Option<Arc<Member>> {
     let (shared, fleet) = (&asked.worker.shared, &asked.table.fleet);
     let seen = shared.holders.get(&object.whole().path(), &fleet.space)?;
     let is_late = shared.clock.elapsed().saturating_sub(seen.at) > LATELY;
-    fleet.get(seen.member.as_str()).filter(|_| !is_late).cloned()
+    fleet.get(seen.member.as_str()).filter(|member| !is_late && !member.own).cloned()
 }
 
-/// Notes where an object is that own does not show.
-pub(crate) fn remember(asked: &Asked, object: &Object, member: &ClusterName) {
-    let (shared, space) = (&asked.worker.shared, &asked.table.fleet.space);
-    shared.holders.put(&object.whole().path(), space, member, shared.clock.elapsed());
+fn seen_in<'a>(asked: &'a Asked, object: &Object) -> Option<&'a ClusterName> {
+    let (holders, space) = (&asked.worker.shared.holders, &asked.table.fleet.space);
+    holders.get(&object.whole().path(), space).map(|seen| seen.member)
 }
 
-/// Says what it means that no member shows an object, while some are silent.
+/// Notes where an object is, unless own, which may have it as well, is `silent`.
+pub(crate) fn remember(asked: &Asked, object: &Object, member: &ClusterName, silent: &[Fault]) {
+    let (shared, fleet) = (&asked.worker.shared, &asked.table.fleet);
+    let is_own = |fault: &Fault| fleet.own().is_some_and(|own| own.name == *fault.member());
+    if !silent.iter().any(is_own) {
+        let path = object.whole().path();
+        shared.holders.put(&path, &fleet.space, member, shared.clock.elapsed());
+    }
+}
+
+/// Says what it means that some members are silent about an object.
 ///
 /// # Errors
-/// 503 where it was last seen in one of them: to say that there is none would be a deletion.
+/// 503 where it was last seen in one of them: to say that there is none would be a deletion, and
+/// another of its name is another object; 429 where one has too much to do. Without `Retry-After`, for which kubectl would wait 50 s.
 pub(crate) fn missed(asked: &Asked, object: &Object, silent: &[Fault]) -> Result<(), Status> {
-    let (holders, space) = (&asked.worker.shared.holders, &asked.table.fleet.space);
-    let path = object.whole().path();
-    let Some(seen) = holders.get(&path, space) else { return Ok(()) };
-    let silent = silent.iter().find(|fault| fault.member() == seen.member);
-    if silent.is_none() {
-        holders.forget(&path, space);
+    let is_overloaded = |fault: &&Fault| matches!(fault, Fault::Overloaded { .. });
+    if let Some(fault) = silent.iter().find(is_overloaded) {
+        return Err(fault.to_status());
     }
-    silent.map_or(Ok(()), |fault| Err(fault.to_status()))
+    let Some(member) = seen_in(asked, object) else { return Ok(()) };
+    match silent.iter().find(|fault| fault.member() == member) {
+        Some(fault) => Err(Status::new(Reason::ServiceUnavailable, fault.to_string())),
+        None => Ok(()),
+    }
+}
+
+/// Forgets an object that no member has.
+pub(crate) fn forget(asked: &Asked, object: &Object) {
+    let (holders, space) = (&asked.worker.shared.holders, &asked.table.fleet.space);
+    holders.forget(&object.whole().path(), space);
+}
+
+/// A member's code that says nothing of an object.
+pub(crate) fn unwell(member: &ClusterName, code: u16) -> Option<Fault> {
+    let is_unwell = matches!(code, 401 | 429 | 500..=599);
+    let reason = || format!("it answers {code}");
+    is_unwell.then(|| Fault::Lost { member: member.clone(), reason: reason() })
 }
 
 /// Whether a member shows the caller that there is something at a path.
@@ -172,11 +197,27 @@ async fn look(asked: &Asked, member: &Arc<Member>, path: &str) -> Found {
     };
     let code = answer.status.as_u16();
     // Read to its end, so that the connection is kept.
-    match (code, answer.whole(LIMIT).await) {
-        (_, Err(fault)) => Found::Silent(fault),
-        (200..=299, Ok(_)) => Found::Here,
-        (401 | 403, Ok(_)) => Found::Hidden,
-        (_, Ok(_)) => Found::NotHere,
+    if let Err(fault) = answer.whole(LIMIT).await {
+        return Found::Silent(fault);
+    }
+    match (code, unwell(&member.name, code)) {
+        (_, Some(fault)) => Found::Silent(fault),
+        (200..=299, None) => Found::Here,
+        (403, None) => Found::Hidden,
+        (_, None) => Found::NotHere,
+    }
+}
+
+// === impl Sought ===
+
+impl Sought {
+    fn note(&mut self, member: &Arc<Member>, found: Found) {
+        match found {
+            Found::Here => self.holder = self.holder.take().or_else(|| Some(Arc::clone(member))),
+            Found::Hidden => self.hidden = self.hidden.take().or_else(|| Some(Arc::clone(member))),
+            Found::Silent(fault) => self.silent.push(fault),
+            Found::NotHere => {}
+        }
     }
 }
 

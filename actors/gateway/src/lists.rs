@@ -29,7 +29,7 @@ use tracing::debug;
 pub(crate) use self::ask::refusal;
 use self::ask::{Reply, ask};
 use crate::asked::Asked;
-use crate::find::{self, Sought};
+use crate::find;
 use crate::involved::Involved;
 use crate::pump::{Begun, Pump, PumpError};
 use crate::respond::{self, Answered};
@@ -143,7 +143,7 @@ impl Plan {
     async fn narrow_to_node(&mut self, asked: &Asked) -> Result<(), Status> {
         let Some(name) = self.query.field_selector().and_then(node_name) else { return Ok(()) };
         // Where nobody shows the node all are asked: who is silent may have it, or who does not tell.
-        if let Sought::In(holder) = find::seek(asked, &Object::node(name)).await? {
+        if let Some(holder) = find::seek(asked, &Object::node(name)).await?.holder {
             self.members.retain(|member| member.name == holder.name);
         }
         Ok(())

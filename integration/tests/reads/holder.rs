@@ -44,6 +44,9 @@ fn an_object_of_a_dead_member_is_not_said_to_be_gone() -> Result<()> {
         assert_eq!(answer.status, 503, "{method} {part} {answer:?}");
         assert!(answer.text().contains("osaka"), "{answer:?}");
     }
+    // A namesake elsewhere is another object.
+    space.create_in("nagoya", "configmaps", &config_map("osaka-0", "2"))?;
+    assert_eq!(client.get(&path)?.status, 503);
     // Of what nobody has seen a person is told that it may be there.
     let other = format!("{}/other", space.path("configmaps"));
     let answer = client.get(&other)?;
@@ -52,6 +55,30 @@ fn an_object_of_a_dead_member_is_not_said_to_be_gone() -> Result<()> {
     let answer = client.send("DELETE", &other, None)?;
     assert_eq!(answer.status, 404);
     assert!(warnings(&answer).contains("osaka"), "{answer:?}");
+    Ok(())
+}
+
+#[test]
+fn nothing_is_written_elsewhere_while_own_is_dead() -> Result<()> {
+    let space = filled("holder-own", [1, 0, 0])?;
+    let daemon = daemon("holder-own").start()?;
+    // Such as the lease of a scheduler: every cluster has one.
+    space.create_in("osaka", "configmaps", &config_map("tokyo-0", "2"))?;
+    let path = format!("{}/tokyo-0", space.path("configmaps"));
+    daemon.shim("tokyo")?.set(Mode::Refuse)?;
+    let answer = daemon.client()?.send("DELETE", &path, None)?;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    let left: Vec<bool> = space.copies("configmaps/tokyo-0")?.iter().map(Option::is_some).collect();
+    assert_eq!(left, [true, true, false]);
+    Ok(())
+}
+
+#[test]
+fn nor_is_an_object_of_a_member_that_fell_silent() -> Result<()> {
+    let (_space, daemon, path) = seen("holder-ill")?;
+    daemon.shim("osaka")?.set(Mode::Silent)?;
+    let answer = daemon.client()?.get(&path)?;
+    assert_eq!(answer.status, 503, "{answer:?}");
     Ok(())
 }
 

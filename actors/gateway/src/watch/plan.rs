@@ -17,7 +17,7 @@ use tenbin_model::status::{Reason, Status};
 use tenbin_model::watch::{Next, Start, WatchOptions};
 
 use crate::asked::{Asked, target};
-use crate::find::{self, Sought};
+use crate::find;
 
 /// The shortest time after which a watch without a limit ends, as an API server has it.
 const SHORTEST: Duration = Duration::from_mins(30);
@@ -114,10 +114,7 @@ impl Plan {
     pub(crate) async fn narrow_to_node(&mut self, asked: &Asked) -> Result<(), Status> {
         if let Some(name) = self.query.field_selector().and_then(node_name) {
             // Where nobody shows the node all are watched: who is silent, or joins, may have it.
-            self.holder = match find::seek(asked, &Object::node(name)).await? {
-                Sought::In(holder) => Some(holder),
-                Sought::Hidden(_) | Sought::Nowhere(_) => None,
-            };
+            self.holder = find::seek(asked, &Object::node(name)).await?.holder;
         }
         Ok(())
     }
