@@ -206,7 +206,7 @@ fn probe(member: &Member) -> Probe {
     Arc::new(move || {
         let forwarder = forwarder.clone();
         Box::pin(async move {
-            match forwarder.ask(Doubt, PROBE_LIMIT).await {
+            match forwarder.ask(Doubt::default(), PROBE_LIMIT).await {
                 Ok(true) => Ok(()),
                 Ok(false) => Err("the member does not answer /livez".to_owned()),
                 Err(error) => Err(error.to_string()),

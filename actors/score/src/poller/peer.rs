@@ -150,7 +150,7 @@ impl Inner {
 /// which nobody asks for anything else would not notice.
 async fn lives(member: &Member) -> Result<(), PollError> {
     // Nobody to ask is no fact against it.
-    if member.forwarder.ask(Doubt, LIVES_LIMIT).await.unwrap_or(true) {
+    if member.forwarder.ask(Doubt::default(), LIVES_LIMIT).await.unwrap_or(true) {
         return Ok(());
     }
     Err(PollError::NoAnswer("/livez fails".to_owned()))
