@@ -5,16 +5,20 @@
 //! ratio is the median of the rounds' ratios. The load generator, the API servers and the proxies
 //! share the machine's cores.
 
+mod fan_in;
 mod handshakes;
 mod latency;
 mod lists;
 mod machine;
 mod memory;
 mod nginx;
+mod pace;
+mod replay;
 mod report;
 mod rig;
 mod rounds;
 mod stopped;
+mod watches;
 
 use std::process::ExitCode;
 
@@ -26,10 +30,12 @@ use rig::Rig;
 /// Fills a part of the report.
 type Measure = fn(&mut Rig, &mut Report) -> Result<()>;
 
-const MEASURES: [(&str, Measure); 5] = [
+const MEASURES: [(&str, Measure); 7] = [
     ("latency", latency::measure),
     ("lists", lists::measure),
+    ("fan-in", fan_in::measure),
     ("memory", memory::measure),
+    ("watches", watches::measure),
     ("handshakes", handshakes::measure),
     ("stopped", stopped::measure),
 ];
@@ -59,5 +65,10 @@ fn run(wanted: &[String]) -> Result<()> {
         }
     }
     report.print();
-    if wanted.is_empty() { report.keep() } else { Ok(()) }
+    if wanted.is_empty() {
+        report.keep()?;
+    }
+    let missed = report.missed();
+    ensure!(missed.is_empty(), "missed by more than the noise: {}", missed.join("; "));
+    Ok(())
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tenbin_integration::http::Kept;
 use tenbin_integration::pki::Pair;
-use tenbin_integration::{Cluster, Daemon, Fleet, FleetBuilder, config_map};
+use tenbin_integration::{Client, Cluster, Daemon, Fleet, FleetBuilder, config_map};
 
 use crate::nginx::Nginx;
 
@@ -87,8 +87,18 @@ impl Rig {
 
     /// A kept connection to any tenbin of the first cluster.
     pub(crate) fn by_way_of(&self, daemon: &Daemon) -> Result<Kept> {
+        self.client_of(daemon)?.keep()
+    }
+
+    /// A client of tenbin.
+    pub(crate) fn client(&self) -> Result<Client> {
+        self.client_of(&self.daemon)
+    }
+
+    /// A client of any tenbin of the first cluster.
+    pub(crate) fn client_of(&self, daemon: &Daemon) -> Result<Client> {
         let own = self.fleet.clusters().first().context("no cluster")?;
-        daemon.client_of(Some(&user(own)?))?.keep()
+        daemon.client_of(Some(&user(own)?))
     }
 }
 
@@ -111,8 +121,7 @@ fn fill(cluster: &Cluster, part: usize) -> Result<()> {
     };
     let namespaces = PODS.iter().map(|(name, _)| *name).chain([SMALL]);
     for name in namespaces {
-        let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-        post("/api/v1/namespaces", &body)?;
+        post("/api/v1/namespaces", &namespace(name))?;
     }
     if part == 0 {
         post("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", &binding())?;
@@ -126,6 +135,11 @@ fn fill(cluster: &Cluster, part: usize) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A namespace to be made.
+pub(crate) fn namespace(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 }
 
 fn binding() -> Value {
