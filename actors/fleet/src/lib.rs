@@ -27,5 +27,6 @@ pub mod patience;
 pub mod places;
 pub mod region;
 pub mod registry;
+mod streams;
 pub mod tunnel;
 mod unzip;
