@@ -4,6 +4,8 @@
 //! The three take turns in one run, so that a slow moment of the machine touches them alike; every
 //! ratio is the median of the rounds' ratios. The load generator, the API servers and the proxies
 //! share the machine's cores.
+//!
+//! `make soak` runs it as `tenbin-load soak`: minutes of load with faults.
 
 mod fan_in;
 mod handshakes;
@@ -17,6 +19,7 @@ mod replay;
 mod report;
 mod rig;
 mod rounds;
+mod soak;
 mod stopped;
 mod watches;
 
@@ -40,10 +43,12 @@ const MEASURES: [(&str, Measure); 7] = [
     ("stopped", stopped::measure),
 ];
 
-/// Runs the measures named by the arguments, or all of them, whose report is then kept.
+/// Runs the measures named by the arguments, or all of them, whose report is then kept; or, when told
+/// `soak`, that.
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    match run(&wanted) {
+    let done = if wanted == ["soak"] { soak::run() } else { run(&wanted) };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tenbin-load: {error:#}");

@@ -38,8 +38,13 @@ impl Stopwatch {
     }
 }
 
-/// Acts so often in a second, `times` times; where it was late, it makes up for it.
+/// Waits.
 #[expect(clippy::disallowed_methods, reason = "the pace of a load is a time to wait for")]
+pub(crate) fn pause(time: Duration) {
+    thread::sleep(time);
+}
+
+/// Acts so often in a second, `times` times; where it was late, it makes up for it.
 pub(crate) fn at_pace(
     each_second: u32,
     times: u32,
@@ -48,7 +53,7 @@ pub(crate) fn at_pace(
     let start = now();
     for n in 0..times {
         let due = Duration::from_secs(1) * n / each_second;
-        thread::sleep(due.saturating_sub(start.elapsed()));
+        pause(due.saturating_sub(start.elapsed()));
         act(n)?;
     }
     Ok(())

@@ -50,10 +50,7 @@ pub(crate) enum Verdict {
 impl Report {
     /// Begins a report with what the machine is now.
     pub(crate) fn new() -> Result<Self> {
-        let when = told("date", &["-u", "+%F %R"])?;
-        let commit = told("git", &["describe", "--always", "--dirty"])?;
-        let head = format!("### {when} UTC, commit {commit}\n{}.\n", description()?);
-        Ok(Self { head, rows: Vec::new() })
+        Ok(Self { head: head()?, rows: Vec::new() })
     }
 
     /// Adds a figure.
@@ -76,9 +73,7 @@ impl Report {
 
     /// Appends the table to docs/performance.md.
     pub(crate) fn keep(&self) -> Result<()> {
-        let path = tools::root().join("docs/performance.md");
-        let mut file = File::options().append(true).open(&path).context("opening the figures")?;
-        file.write_all(format!("\n{}", self.text()).as_bytes()).context("writing the figures")
+        append(&self.text())
     }
 
     fn text(&self) -> String {
@@ -90,6 +85,20 @@ impl Report {
         }
         text
     }
+}
+
+/// When it is, what is measured, and on what machine.
+pub(crate) fn head() -> Result<String> {
+    let when = told("date", &["-u", "+%F %R"])?;
+    let commit = told("git", &["describe", "--always", "--dirty"])?;
+    Ok(format!("### {when} UTC, commit {commit}\n{}.\n", description()?))
+}
+
+/// Appends a text to docs/performance.md.
+pub(crate) fn append(text: &str) -> Result<()> {
+    let path = tools::root().join("docs/performance.md");
+    let mut file = File::options().append(true).open(&path).context("opening the figures")?;
+    file.write_all(format!("\n{text}").as_bytes()).context("writing the figures")
 }
 
 impl Row {

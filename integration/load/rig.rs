@@ -10,7 +10,8 @@ use tenbin_integration::{Client, Cluster, Daemon, Fleet, FleetBuilder, config_ma
 
 use crate::nginx::Nginx;
 
-const NAMES: [&str; 3] = ["tokyo", "osaka", "nagoya"];
+/// The clusters; the first is own.
+pub(crate) const NAMES: [&str; 3] = ["tokyo", "osaka", "nagoya"];
 /// Namespaces and how many pods each member has in them.
 pub(crate) const PODS: [(&str, usize); 2] = [("pods-1000", 1_000), MOST_PODS];
 /// The longest lists.
@@ -19,7 +20,7 @@ pub(crate) const MOST_PODS: (&str, usize) = ("pods-5000", 5_000);
 const SMALL: &str = "small";
 const FILLERS: usize = 3;
 /// Who asks, everywhere: tenbin does not impersonate members of `system:masters` elsewhere.
-const USER: &str = "bench";
+pub(crate) const USER: &str = "bench";
 
 /// Everything that runs.
 #[derive(Debug)]
@@ -142,7 +143,8 @@ pub(crate) fn namespace(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 }
 
-fn binding() -> Value {
+/// Lets the user who asks do everything.
+pub(crate) fn binding() -> Value {
     json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRoleBinding",
@@ -155,7 +157,7 @@ fn binding() -> Value {
 }
 
 /// About 3 KB once the API server has set its defaults and `managedFields`, as a pod of a Deployment.
-fn pod(cluster: &str, n: usize) -> Value {
+pub(crate) fn pod(cluster: &str, n: usize) -> Value {
     let env =
         |n: i32| json!({"name": format!("VARIABLE_{n}"), "value": "http://backend:8080/path"});
     json!({
