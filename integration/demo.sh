@@ -75,6 +75,8 @@ say "It stays up. To go on:"
 cat <<EOF
 export KUBECONFIG=$KUBECONFIG
 kubectl get pods -A                            # the whole fleet
+kubectl get pods -w                            # and what happens in it, while you scale in another terminal
+kubectl exec -it deployment/web -- sh          # in whichever cluster has the pod; logs, cp, port-forward too
 kubectl get clusterscores -n wao-system -o wide # osaka is not Ready any more
 kubectl scale deployment web --replicas=20     # divided anew
 kubectl get deployments -l tenbin/cluster      # one row for each cluster

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use tenbin_fleet::member::Fleet;
 use tenbin_fleet::registry::{Parts, Registry};
+use tenbin_fleet::slots;
 use tenbin_gateway::discoverer::{self, Discoverer, Discovery};
 use tenbin_gateway::peers::PeersPort;
 use tenbin_gateway::router::{RouteTable, Router, Rules};
@@ -71,11 +72,12 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
     let lock = StateLock::take(&config.state_dir).context(Exit::CannotCreate)?;
     let (ledger, board, known) = remember(&base, lock).await?;
     let (own, peers) = known.as_ref().map(known::last_time).unwrap_or_default();
-    let former = known::former(known, &base.clock)?;
+    let former = known::former(known)?;
     let power = Arc::default();
     let scorer = score(&base, &ledger, &board, &power).await?;
     let (registry, fleet) = enrol(&base, former, own, config).await?;
     known::rejoin(&registry, peers).await;
+    known::places(&fleet, &config.score.namespace, &registry, &base.clock).await?;
     let (router, table) = route(&base, &fleet, rules).await?;
     let discovery = discover(&base, &fleet).await?;
     let estimator = estimate(&base, &fleet, power, config).await?;
@@ -93,6 +95,8 @@ pub(crate) async fn boot(config: &Config) -> anyhow::Result<Tree> {
         clock: base.clock.clone(),
     };
     actix::spawn(pollers::keep(polling, configured.clone()));
+    let (namespace, clock) = (config.score.namespace.clone(), base.clock.clone());
+    actix::spawn(slots::keep(fleet.clone(), namespace, registry.clone(), clock));
     let tellers = tellers(&base, &fleet, &board, &configured, &estimator);
     let port = peers::port(config, tellers).await?;
     actix::spawn(peers::renew(port.clone(), registry.clone(), configured, base.clock.clone()));

@@ -12,6 +12,7 @@
 //! | [`patience`] | how long a silent member is waited for |
 //! | [`answer`] | a member's answer, whose body ends or fails, and never hangs |
 //! | [`tunnel`] | a request that leaves HTTP, and the bytes both ways |
+//! | [`slots`] | the members' places in versions, kept in own's API |
 //! | [`region`] | what the nodes say of where they are |
 //! | [`fault`] | why a member gave no answer |
 
@@ -28,5 +29,6 @@ pub mod places;
 pub mod region;
 pub mod registry;
 mod streams;
+pub mod slots;
 pub mod tunnel;
 mod unzip;

@@ -28,7 +28,7 @@ mod roll;
 mod tests;
 
 pub use messages::{
-    Enrol, EnrolError, JoinPeers, MemberSpec, PeerSpec, Refused, RegionTold, Reopen,
+    Enrol, EnrolError, JoinPeers, MemberSpec, PeerSpec, Refused, RegionTold, Reopen, Settle,
 };
 pub use roll::TrustRules;
 
@@ -170,15 +170,26 @@ impl Registry {
 
     /// Publishes the members, unless they and their regions are those that are published.
     fn publish(&mut self, members: Vec<Arc<Member>>) -> Result<(), EnrolError> {
+        let space = Arc::clone(&self.parts.fleet.borrow().space);
+        self.publish_in(&space, members)
+    }
+
+    /// Publishes the members with their slots in a space, or in one that follows it.
+    fn publish_in(
+        &mut self,
+        space: &VersionSpace,
+        members: Vec<Arc<Member>>,
+    ) -> Result<(), EnrolError> {
         let before = Arc::clone(&self.parts.fleet.borrow());
-        let space = self.space(&before, &members)?;
+        let space = self.space(space, &members)?;
         // Peers come and go: nothing is kept of those whose slot is gone as well.
         self.regions.retain(|name, _| space.slots().contains(name));
         let next = Fleet::new(members, Arc::new(space), Arc::new(self.regions.clone()));
         let mut pairs = before.members().iter().zip(next.members());
         let same = before.members().len() == next.members().len()
             && pairs.all(|(old, new)| Arc::ptr_eq(old, new))
-            && before.regions == next.regions;
+            && before.regions == next.regions
+            && before.space == next.space;
         if !same {
             info!(members = next.members().len(), "fleet published");
             self.parts.fleet.send_replace(Arc::new(next));
@@ -188,16 +199,23 @@ impl Registry {
 
     /// Slots of versions for all members; when they are used up by members that left, a new epoch
     /// begins, and clients list anew.
-    fn space(&self, before: &Fleet, members: &[Arc<Member>]) -> Result<VersionSpace, EnrolError> {
+    fn space(
+        &self,
+        before: &VersionSpace,
+        members: &[Arc<Member>],
+    ) -> Result<VersionSpace, EnrolError> {
         let names = || members.iter().map(|member| &member.name);
-        if let Ok(space) = before.space.extended(names()) {
+        if let Ok(space) = before.extended(names()) {
             return Ok(space);
         }
-        let now = u64::try_from(self.parts.clock.now().as_second()).unwrap_or_default();
-        let epoch = now.max(before.space.epoch()).saturating_add(1);
-        let epoch = NonZeroU64::new(epoch).unwrap_or(NonZeroU64::MIN);
-        VersionSpace::new(epoch, names().cloned().collect())
+        VersionSpace::new(self.epoch_after(before), names().cloned().collect())
             .map_err(|error| EnrolError::TooMany(error.to_string()))
+    }
+
+    /// An epoch that nobody had yet: the time in seconds, unless that is not later.
+    fn epoch_after(&self, space: &VersionSpace) -> NonZeroU64 {
+        let now = u64::try_from(self.parts.clock.now().as_second()).unwrap_or_default();
+        NonZeroU64::MIN.saturating_add(now.max(space.epoch()))
     }
 
     /// Asks for regions that were not asked for, of members that answer by now.
@@ -302,6 +320,17 @@ impl Handler<RegionTold> for Registry {
         if member.is_some_and(|member| member.reach != Reach::Direct) {
             self.resolve(&told.cluster, &told.region);
         }
+    }
+}
+
+impl Handler<Settle> for Registry {
+    type Result = Result<(), EnrolError>;
+
+    fn handle(&mut self, settle: Settle, _: &mut Self::Context) -> Self::Result {
+        let fleet = Arc::clone(&self.parts.fleet.borrow());
+        let agreed = fleet.space.agreed(&settle.0, self.epoch_after(&settle.0));
+        let agreed = agreed.map_err(|error| EnrolError::TooMany(error.to_string()))?;
+        self.publish_in(&agreed, fleet.members().to_vec())
     }
 }
 

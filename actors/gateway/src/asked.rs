@@ -13,6 +13,7 @@ use tenbin_fleet::member::Member;
 use tenbin_model::discovery::catalogue::Catalogue;
 use tenbin_model::identity::{Caller, Passage};
 use tenbin_model::request::headers::{self, Connection};
+use tenbin_model::request::path::RequestPath;
 use tenbin_model::request::query::Query;
 use tenbin_model::request::selector::member_filter;
 use tenbin_model::request::versions::{BareMeans, in_words_of};
@@ -155,7 +156,16 @@ impl Asked {
 /// Whether what is asked for has no end of its own: a watch, or a log that follows.
 pub(crate) fn is_stream(path: &str, query: &str) -> bool {
     Query::parse(query).is_ok_and(|query| query.watches() || query.is_set("follow"))
-        || path.contains("/watch/")
+        || path.contains("/watch/") && is_watch(path)
+}
+
+/// Whether a path has the deprecated `/watch/` prefix; a name may be `watch` as well.
+fn is_watch(path: &str) -> bool {
+    match RequestPath::parse(path) {
+        Ok(RequestPath::WatchCollection(_) | RequestPath::WatchObject(_)) => true,
+        Ok(RequestPath::Member { rest, .. }) => is_watch(&rest),
+        Ok(_) | Err(_) => false,
+    }
 }
 
 /// Path and query as they go upstream.

@@ -20,14 +20,14 @@ use crate::pass;
 use crate::respond::{self, Answered};
 use crate::serving::{members, refresh};
 
-/// Answers `/api`, `/apis`, their groups and versions, and `/openapi`.
+/// Answers `/api`, `/apis`, their groups and versions, `/openapi` and `/version`.
 pub(crate) async fn answer(asked: &Asked) -> Answered {
     let path = asked.path.strip_suffix('/').unwrap_or(&asked.path);
     if let Some(schema) = path.strip_prefix("/openapi/v3/") {
         let member = schema_holder(asked, schema)?;
         return pass::to(asked, &member, &asked.path, &asked.query).await;
     }
-    if path == "/openapi/v2" {
+    if matches!(path, "/openapi/v2" | "/version") {
         let member = living(asked)?;
         return pass::to(asked, &member, &asked.path, &asked.query).await;
     }

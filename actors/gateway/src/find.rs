@@ -1,14 +1,18 @@
 //! Finds the member that has an object.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use actix_http::Method;
 use futures_util::future::join_all;
+use tenbin_fleet::fault::Fault;
 use tenbin_fleet::member::Member;
+use tenbin_model::ids::ClusterName;
 use tenbin_model::request::path::Object;
-use tenbin_model::status::Status;
+use tenbin_model::status::{Reason, Status};
 
 use crate::asked::Asked;
-use crate::respond::Answered;
+use crate::respond::{self, Answered};
 use crate::{pass, serving};
 
 /// The cheapest form of an object; a member that cannot make it sends the whole.
@@ -16,70 +20,211 @@ const METADATA: &str =
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 /// The head of an object that is only looked for.
 const LIMIT: usize = 8 * 1024 * 1024;
+/// How long reads of an object go where it was seen, without a search.
+const LATELY: Duration = Duration::from_secs(3);
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What one member shows.
 enum Found {
     Here,
-    /// It is not there, or nobody can tell.
     NotHere,
     /// The member does not tell the caller.
     Hidden,
+    Silent(Fault),
 }
 
-/// The member that has `object`, own first; where no member shows it, the one that serves the kind.
-pub(crate) async fn holder(asked: &Asked, object: &Object) -> Result<Arc<Member>, Status> {
+/// What the members said of where an object is.
+pub(crate) struct Sought {
+    /// The first member that shows it.
+    pub(crate) holder: Option<Arc<Member>>,
+    /// The first member that tells the caller nothing.
+    hidden: Option<Arc<Member>>,
+    /// Why others could not be asked.
+    silent: Vec<Fault>,
+}
+
+/// Who a request for an object goes to.
+pub(crate) struct Holder {
+    pub(crate) member: Arc<Member>,
+    /// Why it may be elsewhere, for a person.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Looks for `object`, in own first.
+///
+/// # Errors
+/// 503 where it was last seen in a member that does not answer.
+pub(crate) async fn seek(asked: &Asked, object: &Object) -> Result<Sought, Status> {
     let own = pass::own(asked)?;
     let others = asked.table.fleet.members().get(1..).unwrap_or_default();
     if others.is_empty() {
-        return Ok(own);
+        return Ok(Sought { holder: Some(own), hidden: None, silent: Vec::new() });
     }
     let path = object.whole().path();
-    let first = look(asked, &own, &path).await;
-    if matches!(first, Found::Here) {
-        return Ok(own);
+    let mut sought = Sought { holder: None, hidden: None, silent: Vec::new() };
+    sought.note(&own, look(asked, &own, &path).await);
+    if sought.holder.is_none() {
+        let looks = others.iter().map(|member| look(asked, member, &path));
+        for (member, found) in others.iter().zip(join_all(looks).await) {
+            sought.note(member, found);
+        }
     }
-    let found = join_all(others.iter().map(|member| look(asked, member, &path))).await;
-    let holder = |wanted: Found| {
-        found.iter().position(|found| *found == wanted).and_then(|index| others.get(index)).cloned()
-    };
-    if let Some(member) = holder(Found::Here) {
-        return Ok(member);
+    missed(asked, object, &sought.silent)?;
+    if let Some(holder) = &sought.holder {
+        remember(asked, object, &holder.name, &sought.silent);
     }
-    if first == Found::Hidden {
-        return Ok(own);
+    Ok(sought)
+}
+
+/// The member that has `object`; where no member shows it, the one that serves the kind.
+///
+/// # Errors
+/// 503 where it was last seen in a member that does not answer. A write gets it where own does not
+/// answer, too, unless the object was seen elsewhere: it is own's that such names mean.
+pub(crate) async fn holder(asked: &Asked, object: &Object) -> Result<Holder, Status> {
+    let Sought { holder, hidden, silent } = seek(asked, object).await?;
+    let reads = asked.method == Method::GET || asked.method == Method::HEAD;
+    let own = pass::own(asked)?;
+    let of_own = silent.iter().find(|fault| *fault.member() == own.name);
+    if let (Some(fault), false, None) = (of_own, reads, seen_in(asked, object)) {
+        return Err(fault.to_status());
     }
-    if let Some(member) = holder(Found::Hidden) {
-        return Ok(member);
+    if let Some(member) = holder.or(hidden) {
+        return Ok(Holder::sure(member));
     }
     // What nobody shows is own's to refuse or to make, or that of who serves the kind; if own is dead,
     // sending it there says so.
-    serving::holder(asked, &object.collection).await
+    let member = serving::holder(asked, &object.collection).await?;
+    Ok(Holder { member, warnings: silent.iter().map(ToString::to_string).collect() })
+}
+
+/// As [`holder`], for reads: where the object was seen a moment ago it is not looked for again.
+pub(crate) async fn reader(asked: &Asked, object: &Object) -> Result<Holder, Status> {
+    match lately(asked, object) {
+        Some(member) => Ok(Holder::sure(member)),
+        None => holder(asked, object).await,
+    }
+}
+
+/// The member other than own that an object was seen in a moment ago.
+///
+/// Reads of it can do without asking those before it again; writes cannot, since one of them may have
+/// made its own meanwhile.
+pub(crate) fn lately(asked: &Asked, object: &Object) -> Option<Arc<Member>> {
+    let (shared, fleet) = (&asked.worker.shared, &asked.table.fleet);
+    let seen = shared.holders.get(&object.whole().path(), &fleet.space)?;
+    let is_late = shared.clock.elapsed().saturating_sub(seen.at) > LATELY;
+    fleet.get(seen.member.as_str()).filter(|member| !is_late && !member.own).cloned()
+}
+
+fn seen_in<'a>(asked: &'a Asked, object: &Object) -> Option<&'a ClusterName> {
+    let (holders, space) = (&asked.worker.shared.holders, &asked.table.fleet.space);
+    holders.get(&object.whole().path(), space).map(|seen| seen.member)
+}
+
+/// Notes where an object is, unless own, which may have it as well, is `silent`.
+pub(crate) fn remember(asked: &Asked, object: &Object, member: &ClusterName, silent: &[Fault]) {
+    let (shared, fleet) = (&asked.worker.shared, &asked.table.fleet);
+    let is_own = |fault: &Fault| fleet.own().is_some_and(|own| own.name == *fault.member());
+    if !silent.iter().any(is_own) {
+        let path = object.whole().path();
+        shared.holders.put(&path, &fleet.space, member, shared.clock.elapsed());
+    }
+}
+
+/// Says what it means that some members are silent about an object.
+///
+/// # Errors
+/// 503 where it was last seen in one of them: to say that there is none would be a deletion, and
+/// another of its name is another object; 429 where one has too much to do. Without `Retry-After`, for which kubectl would wait 50 s.
+pub(crate) fn missed(asked: &Asked, object: &Object, silent: &[Fault]) -> Result<(), Status> {
+    let is_overloaded = |fault: &&Fault| matches!(fault, Fault::Overloaded { .. });
+    if let Some(fault) = silent.iter().find(is_overloaded) {
+        return Err(fault.to_status());
+    }
+    let Some(member) = seen_in(asked, object) else { return Ok(()) };
+    match silent.iter().find(|fault| fault.member() == member) {
+        Some(fault) => Err(Status::new(Reason::ServiceUnavailable, fault.to_string())),
+        None => Ok(()),
+    }
+}
+
+/// Forgets an object that no member has.
+pub(crate) fn forget(asked: &Asked, object: &Object) {
+    let (holders, space) = (&asked.worker.shared.holders, &asked.table.fleet.space);
+    holders.forget(&object.whole().path(), space);
+}
+
+/// A member's code that says nothing of an object.
+pub(crate) fn unwell(member: &ClusterName, code: u16) -> Option<Fault> {
+    let is_unwell = matches!(code, 401 | 429 | 500..=599);
+    let reason = || format!("it answers {code}");
+    is_unwell.then(|| Fault::Lost { member: member.clone(), reason: reason() })
 }
 
 /// Whether a member shows the caller that there is something at a path.
 pub(crate) async fn has(asked: &Asked, member: &Arc<Member>, path: &str) -> bool {
-    look(asked, member, path).await == Found::Here
+    matches!(look(asked, member, path).await, Found::Here)
+}
+
+/// Passes a request for an object, or for a part of it, to the member that has it.
+pub(crate) async fn pass(asked: &Asked, object: &Object) -> Answered {
+    let Holder { member, warnings } = match asked.method {
+        Method::GET | Method::HEAD => reader(asked, object).await?,
+        _ => holder(asked, object).await?,
+    };
+    let mut response = match asked.method {
+        Method::PUT | Method::PATCH => pass::change(asked, &member).await?,
+        _ => pass::to(asked, &member, &asked.path, &asked.query).await?,
+    };
+    respond::warn(&mut response, &warnings);
+    Ok(response)
 }
 
 /// Passes a watch of one object to the member that has it.
 pub(crate) async fn watch(asked: &Asked, object: &Object) -> Answered {
-    let member = holder(asked, object).await?;
+    let Holder { member, warnings } = holder(asked, object).await?;
     let query = asked.watch_query(&member)?;
-    pass::to(asked, &member, &asked.path, &query).await
+    let mut response = pass::to(asked, &member, &asked.path, &query).await?;
+    respond::warn(&mut response, &warnings);
+    Ok(response)
 }
 
 async fn look(asked: &Asked, member: &Arc<Member>, path: &str) -> Found {
     let Ok(call) = asked.get(member, path.to_owned(), METADATA) else { return Found::NotHere };
-    match asked.worker.lanes.send(member, call).await {
-        Ok(answer) => {
-            let code = answer.status.as_u16();
-            // Read to its end, so that the connection is kept.
-            match (code, answer.whole(LIMIT).await) {
-                (200..=299, Ok(_)) => Found::Here,
-                (401 | 403, _) => Found::Hidden,
-                (_, _) => Found::NotHere,
-            }
+    let answer = match asked.worker.lanes.send(member, call).await {
+        Ok(answer) => answer,
+        Err(fault) => return Found::Silent(fault),
+    };
+    let code = answer.status.as_u16();
+    // Read to its end, so that the connection is kept.
+    if let Err(fault) = answer.whole(LIMIT).await {
+        return Found::Silent(fault);
+    }
+    match (code, unwell(&member.name, code)) {
+        (_, Some(fault)) => Found::Silent(fault),
+        (200..=299, None) => Found::Here,
+        (403, None) => Found::Hidden,
+        (_, None) => Found::NotHere,
+    }
+}
+
+// === impl Sought ===
+
+impl Sought {
+    fn note(&mut self, member: &Arc<Member>, found: Found) {
+        match found {
+            Found::Here => self.holder = self.holder.take().or_else(|| Some(Arc::clone(member))),
+            Found::Hidden => self.hidden = self.hidden.take().or_else(|| Some(Arc::clone(member))),
+            Found::Silent(fault) => self.silent.push(fault),
+            Found::NotHere => {}
         }
-        Err(_) => Found::NotHere,
+    }
+}
+
+// === impl Holder ===
+
+impl Holder {
+    fn sure(member: Arc<Member>) -> Self {
+        Self { member, warnings: Vec::new() }
     }
 }

@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use actix_http::body::BoxBody;
 use actix_http::header::{HeaderMap, UPGRADE};
-use actix_http::{HttpMessage as _, Method, Request, Response};
+use actix_http::{HttpMessage as _, Request, Response};
 use tenbin_model::body::MAX_BODY;
 use tenbin_model::identity::Caller;
 use tenbin_model::request::classify::{Head, classify};
-use tenbin_model::request::path::Object;
 use tenbin_model::request::route::{Route, route};
 use tenbin_model::request::upgrade;
 use tenbin_model::status::{Reason, Status};
@@ -106,7 +105,7 @@ async fn dispatch(asked: Asked, route: Route) -> Answered {
         Route::MergeWatch { collection, name, class } => {
             watch::watch(asked, collection, name, class).await
         }
-        Route::FindThenPass { object } => found(&asked, &object).await,
+        Route::FindThenPass { object } => find::pass(&asked, &object).await,
         Route::SplitWrite(split) => write::split(asked, split).await,
         Route::ReplicateWrite(replicate) => write::replicate(asked, replicate).await,
         Route::DeleteEverywhere { object } => write::delete(asked, object).await,
@@ -114,14 +113,6 @@ async fn dispatch(asked: Asked, route: Route) -> Answered {
             write::delete_collection(asked, collection).await
         }
     }
-}
-
-async fn found(asked: &Asked, object: &Object) -> Answered {
-    let member = find::holder(asked, object).await?;
-    if asked.method == Method::PUT || asked.method == Method::PATCH {
-        return pass::change(asked, &member).await;
-    }
-    pass::to(asked, &member, &asked.path, &asked.query).await
 }
 
 /// The rules of the users port for requests that leave HTTP.
@@ -155,7 +146,7 @@ impl Lead for Users {
             Route::Own => (pass::own(&asked)?, asked.path.clone()),
             Route::Member { name, rest } => (Arc::clone(pass::named(&asked, &name)?), rest),
             Route::FindThenPass { object } => {
-                (find::holder(&asked, &object).await?, asked.path.clone())
+                (find::reader(&asked, &object).await?.member, asked.path.clone())
             }
             _ => return Err(refused()),
         };

@@ -31,6 +31,7 @@ pub mod discoverer;
 mod discovery;
 mod find;
 mod handler;
+mod holders;
 mod involved;
 mod lists;
 mod pass;

@@ -142,8 +142,10 @@ impl Plan {
     /// and not its namesakes in other clusters.
     async fn narrow_to_node(&mut self, asked: &Asked) -> Result<(), Status> {
         let Some(name) = self.query.field_selector().and_then(node_name) else { return Ok(()) };
-        let holder = find::holder(asked, &Object::node(name)).await?;
-        self.members.retain(|member| member.name == holder.name);
+        // Where nobody shows the node all are asked: who is silent may have it, or who does not tell.
+        if let Some(holder) = find::seek(asked, &Object::node(name)).await?.holder {
+            self.members.retain(|member| member.name == holder.name);
+        }
         Ok(())
     }
 

@@ -90,8 +90,13 @@ fn judge(head: &[u8]) -> Result<bool, Status> {
             format!("the head of a request has at most {MAX_HEAD} bytes and {MAX_HEADERS} headers");
         Status { code: 431, ..Status::new(Reason::BadRequest, message) }
     };
-    match httparse::Request::new(&mut headers).parse(head) {
+    let mut request = httparse::Request::new(&mut headers);
+    match request.parse(head) {
         Ok(httparse::Status::Complete(length)) if length > MAX_HEAD => Err(too_large()),
+        // It knows no chunks, of which streams are made.
+        Ok(httparse::Status::Complete(_)) if request.version == Some(0) => {
+            Err(Status { code: 505, ..Status::new(Reason::BadRequest, "HTTP/1.1 is needed") })
+        }
         Ok(httparse::Status::Complete(_)) => Ok(true),
         Ok(httparse::Status::Partial) if head.len() > MAX_HEAD => Err(too_large()),
         Ok(httparse::Status::Partial) => Ok(false),

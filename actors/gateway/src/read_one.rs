@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use actix_http::Response;
-use actix_http::body::BoxBody;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use serde_json::Value;
@@ -19,7 +17,7 @@ use tenbin_model::status::{Reason, Status};
 
 use crate::asked::{Asked, target};
 use crate::respond::{self, Answered};
-use crate::{pass, serving};
+use crate::{find, pass, serving};
 
 mod copies;
 
@@ -52,12 +50,23 @@ pub(crate) async fn read(asked: &Asked, object: &Object, class: WriteClass) -> A
     }
     let path = target(&object.path(), &query.to_string());
     let fold = class.fold();
-    let words = words(asked, &path, &accepted.upstream, fold.is_some()).await?;
+    let words = match fold {
+        Some(_) => words(asked, &path, &accepted.upstream, true).await?,
+        None => first(asked, object, &path, &accepted.upstream).await?,
+    };
     let (copies, mut warnings) = sort(&words);
+    let silent: Vec<Fault> = words.iter().filter_map(Word::fault).collect();
+    if fold.is_none() || copies.objects.is_empty() {
+        find::missed(asked, object, &silent)?;
+    }
+    match copies.objects.first() {
+        Some((member, _)) => find::remember(asked, object, member, &silent),
+        None => find::forget(asked, object),
+    }
     warnings.extend(copies.namesakes(&asked.table, fold));
     let mut response = if copies.objects.is_empty() {
         warnings.extend(serving::in_other_versions(asked, &object.collection.resource));
-        nobody(&words)
+        nobody(asked, object, &words, &silent)?
     } else if is_table {
         respond::json(200, copies.table(&asked.table, fold, include_object)?)
     } else {
@@ -73,8 +82,7 @@ pub(crate) async fn scale(asked: &Asked, object: &Object) -> Answered {
     let whole = words(asked, &path, "application/json", true).await?;
     let (copies, warnings) = sort(&whole);
     let Some((home, total)) = copies.home(&asked.table) else {
-        let member = crate::find::holder(asked, object).await?;
-        return pass::to(asked, &member, &asked.path, &asked.query).await;
+        return find::pass(asked, object).await;
     };
     let scales = words(asked, &target(&asked.path, &asked.query), "application/json", true).await?;
     let (scales, _) = sort(&scales);
@@ -86,6 +94,22 @@ pub(crate) async fn scale(asked: &Asked, object: &Object) -> Answered {
     let mut response = respond::json(200, folded.to_string());
     respond::warn(&mut response, &warnings);
     Ok(response)
+}
+
+/// Asks the member that had the object lately; else own, and the others where own lacks it.
+async fn first(
+    asked: &Asked,
+    object: &Object,
+    path: &str,
+    accept: &str,
+) -> Result<Vec<Word>, Status> {
+    if let Some(member) = find::lately(asked, object) {
+        let word = word(asked, &member, path, accept).await;
+        if matches!(word.said, Said::Object(_)) {
+            return Ok(vec![word]);
+        }
+    }
+    words(asked, path, accept, false).await
 }
 
 /// Asks own, and the others too where own lacks the object or all copies are wanted.
@@ -134,10 +158,14 @@ fn sort(words: &[Word]) -> (Copies, Vec<String>) {
             Said::Object(body) => copies.objects.push((name.clone(), body.clone())),
             Said::Not(404, _) => copies.lacking.push(name.clone()),
             Said::Not(403, body) => {
-                warnings.push(format!("left out: {name}: {}", respond::message(body)));
+                warnings.push(format!(
+                    "left out: {name}: {}",
+                    respond::message(Reason::Forbidden, body)
+                ));
             }
-            Said::Not(_, _) => {}
-            Said::Silent(fault) => warnings.push(fault.to_string()),
+            Said::Not(..) | Said::Silent(_) => {
+                warnings.extend(word.fault().map(|fault| fault.to_string()));
+            }
         }
     }
     (copies, warnings)
@@ -146,22 +174,45 @@ fn sort(words: &[Word]) -> (Copies, Vec<String>) {
 /// What own says where no member shows the object; where own is dead, nobody can tell.
 ///
 /// Who does not serve the kind cannot say that there is no such object: then another does, if one can.
-fn nobody(words: &[Word]) -> Response<BoxBody> {
+///
+/// # Errors
+/// 503 where own, or all who serve the kind, are silent.
+fn nobody(asked: &Asked, object: &Object, words: &[Word], silent: &[Fault]) -> Answered {
     let lacking = words.iter().filter_map(|word| match &word.said {
         Said::Not(404, body) if names_object(body) => Some(body),
         Said::Object(_) | Said::Not(..) | Said::Silent(_) => None,
     });
+    let lacking = lacking.into_iter().next();
+    if lacking.is_none() {
+        serving::missed(asked, &object.collection.resource, silent)?;
+    }
     match words.first().map(|word| &word.said) {
-        Some(Said::Not(404, body)) if !names_object(body) => match lacking.into_iter().next() {
-            Some(body) => respond::json(404, body.clone()),
-            None => respond::status(&Status::new(
+        Some(Said::Not(404, body)) if !names_object(body) => match lacking {
+            Some(body) => Ok(respond::json(404, body.clone())),
+            None => Err(Status::new(
                 Reason::NotFound,
                 "the server could not find the requested resource",
             )),
         },
-        Some(Said::Not(code, body)) => respond::json(*code, body.clone()),
-        Some(Said::Silent(fault)) => respond::status(&fault.to_status()),
-        Some(Said::Object(_)) | None => respond::status(&unreadable()),
+        Some(Said::Not(code, body)) => Ok(respond::json(*code, body.clone())),
+        // A person reads it at once: with Retry-After kubectl would wait for 50 s.
+        Some(Said::Silent(fault)) => {
+            Err(Status::new(Reason::ServiceUnavailable, fault.to_string()))
+        }
+        Some(Said::Object(_)) | None => Err(unreadable()),
+    }
+}
+
+// === impl Word ===
+
+impl Word {
+    /// Why the member says nothing of the object.
+    fn fault(&self) -> Option<Fault> {
+        match &self.said {
+            Said::Object(_) => None,
+            Said::Not(code, _) => find::unwell(&self.member.name, *code),
+            Said::Silent(fault) => Some(fault.clone()),
+        }
     }
 }
 

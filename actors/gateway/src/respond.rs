@@ -64,11 +64,16 @@ where
 }
 
 /// What a member's `Status` says to a person.
-pub(crate) fn message(body: &[u8]) -> String {
+pub(crate) fn message(reason: Reason, body: &[u8]) -> String {
+    // Of a path that it does not know an API server says so in plain text.
+    let unsaid = match reason {
+        Reason::NotFound => "the server could not find the requested resource",
+        _ => "refused without a reason",
+    };
     serde_json::from_slice::<Value>(body)
         .ok()
         .and_then(|status| Some(status.get("message")?.as_str()?.to_owned()))
-        .unwrap_or_else(|| "refused without a reason".to_owned())
+        .unwrap_or_else(|| unsaid.to_owned())
 }
 
 /// An answer without its body.

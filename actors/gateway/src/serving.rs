@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use tenbin_fleet::fault::Fault;
 use tenbin_fleet::member::Member;
 use tenbin_model::discovery::catalogue::Catalogue;
 use tenbin_model::ids::ClusterName;
@@ -93,6 +94,21 @@ pub(crate) async fn refresh(asked: &Asked, subject: Subject) {
     let discoverer = &asked.worker.shared.discovery.discoverer;
     if let Err(error) = discoverer.ask(Refresh(subject), PATIENCE).await {
         debug!(%error, "discovery is what was known before");
+    }
+}
+
+/// Says what it means for a kind that nobody else serves that some members are silent.
+///
+/// # Errors
+/// 503 where one of them serves it: the kind is not gone, nor are its objects.
+pub(crate) fn missed(asked: &Asked, resource: &Resource, silent: &[Fault]) -> Result<(), Status> {
+    let catalogue = asked.catalogue();
+    let serves = |fault: &&Fault| {
+        catalogue.known(fault.member()).is_some_and(|known| known.serves(resource))
+    };
+    match silent.iter().find(serves) {
+        Some(fault) => Err(Status::new(Reason::ServiceUnavailable, fault.to_string())),
+        None => Ok(()),
     }
 }
 

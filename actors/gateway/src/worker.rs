@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::discoverer::Discovery;
+use crate::holders::Holders;
 use crate::places::Places;
 use crate::router::RouteTable;
 use crate::tls::Certificates;
@@ -36,6 +37,8 @@ pub struct Shared {
     pub clock: Clock,
     /// What users have under way.
     pub(crate) places: Arc<Places>,
+    /// Where objects were seen.
+    pub(crate) holders: Holders,
     /// Writes under way, which outlive their clients.
     pub writes: TaskTracker,
     /// Whose turn it is to write an object.
@@ -75,6 +78,7 @@ impl Shared {
             placer,
             clock,
             places: Arc::default(),
+            holders: Holders::default(),
             writes: TaskTracker::new(),
             turns: Turns::default(),
             draining: CancellationToken::new(),

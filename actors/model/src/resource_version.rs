@@ -6,6 +6,7 @@
 //! be looked up to decode. A bare version (one member's own) has at most 20 digits, so that every
 //! composite is the greater number.
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 use std::num::NonZeroU64;
 
@@ -105,6 +106,26 @@ impl VersionSpace {
             }
         }
         Self::new(self.epoch, slots)
+    }
+
+    /// What this space and one that was `kept` elsewhere come to.
+    ///
+    /// The later epoch wins; of one epoch, the space that begins with the other's slots. Two that gave
+    /// a slot to different members cannot both be right: then the epoch `anew` begins, and clients list
+    /// again.
+    pub fn agreed(&self, kept: &Self, anew: NonZeroU64) -> Result<Self, InvalidSpace> {
+        match self.epoch.cmp(&kept.epoch) {
+            Ordering::Less => return Ok(kept.clone()),
+            Ordering::Greater => return Ok(self.clone()),
+            Ordering::Equal => {}
+        }
+        if self.slots.starts_with(&kept.slots) {
+            return Ok(self.clone());
+        }
+        if kept.slots.starts_with(&self.slots) {
+            return Ok(kept.clone());
+        }
+        Self::new(anew, kept.slots.clone())?.extended(&self.slots)
     }
 
     /// The epoch, which changes only when old versions have to be refused.

@@ -8,7 +8,9 @@
 
 mod absent;
 mod columns;
+mod holder;
 mod pages;
+mod places;
 mod six_thousand;
 mod versions;
 mod zipped;

@@ -49,6 +49,7 @@ fn wrong_queries_are_refused_as_an_api_server_refuses_them() -> Result<()> {
         "resourceVersion=-1",
         "resourceVersion=x&limit=2",
         "limit=x",
+        "limit=",
         "limit=-1",
         "limit=0",
         "sendInitialEvents=true",

@@ -2,6 +2,7 @@
 
 use actix::Message;
 use tenbin_model::ids::ClusterName;
+use tenbin_model::resource_version::VersionSpace;
 
 use super::TrustRules;
 use crate::access::{AccessError, AccessSource};
@@ -75,6 +76,13 @@ pub struct RegionTold {
     /// Its region, a label value.
     pub region: String,
 }
+
+/// Lets the published places in versions agree with these, which were kept elsewhere.
+///
+/// An error changes nothing. A full mailbox: ask again.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), EnrolError>")]
+pub struct Settle(pub VersionSpace);
 
 /// Why the members stay as they were.
 #[derive(Debug, thiserror::Error)]

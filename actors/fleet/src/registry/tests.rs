@@ -117,6 +117,27 @@ async fn a_fleet_has_room_for_64_and_slots_that_are_used_up_begin_a_new_epoch() 
 }
 
 #[actix_rt::test]
+async fn places_that_were_kept_elsewhere_are_taken_over_by_who_knows_none() {
+    let rig = Rig::new().await;
+    rig.enrol(vec![rig.own(Some("tokyo"))]).await.unwrap();
+    let settle = async |epoch: u64, slots: &[&str]| {
+        let slots = slots.iter().map(|slot| name(slot)).collect();
+        let space = VersionSpace::new(NonZeroU64::new(epoch).unwrap(), slots).unwrap();
+        rig.registry.ask(Settle(space), PATIENCE).await.unwrap().unwrap();
+        (rig.fleet().space.epoch(), rig.fleet().space.slots().to_vec())
+    };
+    let own = rig.fleet().space.epoch();
+    assert_eq!(settle(own + 7, &["nara"]).await, (own + 7, vec![name("nara"), name("tokyo")]));
+    let before = rig.fleet();
+    settle(own, &["kyoto"]).await;
+    assert!(Arc::ptr_eq(&before, &rig.fleet()));
+    // Two daemons gave the same slot away: nobody can tell versions apart any more.
+    let (epoch, slots) = settle(own + 7, &["nara", "kyoto"]).await;
+    assert!(epoch > own + 7);
+    assert_eq!(slots, ["nara", "kyoto", "tokyo"].map(name));
+}
+
+#[actix_rt::test]
 async fn a_region_that_a_peer_tells_is_taken_over_and_remembered() {
     let rig = Rig::new().await;
     rig.enrol(vec![rig.own(Some("tokyo"))]).await.unwrap();

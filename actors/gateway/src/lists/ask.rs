@@ -94,7 +94,11 @@ async fn send(
         call.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
     }
     let sent = asked.worker.lanes.send(member, call).await;
-    sent.map_err(|fault: Fault| Reply::Dead(fault.to_string()))
+    sent.map_err(|fault| match fault {
+        // It lives, and a shorter list would say nothing of that.
+        Fault::Overloaded { .. } => Reply::Refused(respond::status(&fault.to_status())),
+        fault => Reply::Dead(fault.to_string()),
+    })
 }
 
 fn dead(member: &Member, code: u16) -> Reply {
@@ -105,7 +109,7 @@ fn dead(member: &Member, code: u16) -> Reply {
 pub(crate) async fn refusal(reason: Reason, answer: Answer) -> Status {
     let member = answer.member.clone();
     let body = answer.whole(REFUSAL_LIMIT).await.unwrap_or_default();
-    let message = respond::message(&body);
+    let message = respond::message(reason, &body);
     Status::new(reason, format!("{member}: {message}"))
 }
 
@@ -114,7 +118,7 @@ async fn expired(page: Option<&Page>, index: usize, answer: Answer) -> Reply {
     let body = answer.whole(REFUSAL_LIMIT).await.unwrap_or_default();
     let said = serde_json::from_slice::<Value>(&body).unwrap_or_default();
     let token = said.pointer("/metadata/continue").and_then(Value::as_str);
-    let mut status = Status::new(Reason::Expired, respond::message(&body));
+    let mut status = Status::new(Reason::Expired, respond::message(Reason::Expired, &body));
     status.continue_token =
         page.and_then(|page| page.inconsistent(index, token.map(str::to_owned)));
     Reply::Refused(respond::status(&status))

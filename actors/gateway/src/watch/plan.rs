@@ -113,7 +113,8 @@ impl Plan {
     /// Leaves only the member whose node the pods are asked for.
     pub(crate) async fn narrow_to_node(&mut self, asked: &Asked) -> Result<(), Status> {
         if let Some(name) = self.query.field_selector().and_then(node_name) {
-            self.holder = Some(find::holder(asked, &Object::node(name)).await?);
+            // Where nobody shows the node all are watched: who is silent, or joins, may have it.
+            self.holder = find::seek(asked, &Object::node(name)).await?.holder;
         }
         Ok(())
     }

@@ -76,9 +76,9 @@ pub enum RequestPath {
         /// The raw path on that member; it begins with `/`.
         rest: String,
     },
-    /// `/api`, `/apis`, their groups and versions, and `/openapi`.
+    /// `/api`, `/apis`, their groups and versions, `/openapi` and `/version`.
     Discovery,
-    /// Any other path outside of the API, such as `/version`.
+    /// Any other path outside of the API, such as `/healthz`.
     NonResource,
     /// The objects of a resource.
     Collection(Collection),

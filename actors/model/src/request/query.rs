@@ -89,7 +89,7 @@ impl Query {
     /// The most items of one page; absent or not above zero for no limit.
     pub fn limit(&self) -> Result<Option<u64>, Status> {
         match self.first("limit") {
-            None | Some("") => Ok(None),
+            None => Ok(None),
             Some(text) => match text.parse::<i64>() {
                 Ok(limit) => Ok(u64::try_from(limit).ok().filter(|limit| *limit > 0)),
                 Err(_) => Err(bad(&format!("limit {text:?} is not a number"))),

@@ -137,3 +137,35 @@ proptest! {
         }
     }
 }
+
+fn any_space() -> impl Strategy<Value = VersionSpace> {
+    (1..3_u64, proptest::sample::subsequence(vec![0, 1, 2, 3], 0..=4), any::<bool>()).prop_map(
+        |(epoch, mut slots, turned)| {
+            if turned {
+                slots.reverse();
+            }
+            let slots = slots.into_iter().map(name).collect();
+            VersionSpace::new(NonZeroU64::new(epoch).unwrap(), slots).unwrap()
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn spaces_that_agree_change_nobodys_slot_within_an_epoch(
+        ours in any_space(),
+        kept in any_space(),
+    ) {
+        let anew = NonZeroU64::new(9).unwrap();
+        let agreed = ours.agreed(&kept, anew).unwrap();
+        for space in [&ours, &kept] {
+            prop_assert!(agreed.epoch() >= space.epoch());
+            if agreed.epoch() == space.epoch() {
+                prop_assert!(agreed.slots().starts_with(space.slots()));
+            }
+        }
+        // Whoever agreed has nothing more to learn.
+        prop_assert_eq!(&agreed.agreed(&kept, anew).unwrap(), &agreed);
+        prop_assert_eq!(&kept.agreed(&agreed, anew).unwrap(), &agreed);
+    }
+}

@@ -48,7 +48,7 @@ impl RequestPath {
                 Some(group) => versioned(group, cursor),
                 None => Ok(Self::Discovery),
             },
-            Some("openapi") => cursor.finish().map(|()| Self::Discovery),
+            Some("openapi" | "version") => cursor.finish().map(|()| Self::Discovery),
             Some(_) | None => cursor.finish().map(|()| Self::NonResource),
         }
     }

@@ -94,12 +94,13 @@ fn discovery_and_other_paths_are_told_apart() {
         "/apis/apps",
         "/apis/apps/v1",
         "/openapi/v2",
+        "/version",
         "/openapi/v3",
         "/openapi/v3/apis/apps/v1",
     ] {
         assert_eq!(parse(raw), RequestPath::Discovery, "{raw}");
     }
-    for raw in ["/", "/version", "/livez/etcd", "/.well-known/openid-configuration", "/clusters"] {
+    for raw in ["/", "/livez/etcd", "/.well-known/openid-configuration", "/clusters"] {
         assert_eq!(parse(raw), RequestPath::NonResource, "{raw}");
     }
 }

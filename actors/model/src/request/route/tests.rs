@@ -74,7 +74,7 @@ proxy | DELETE /api/v1/namespaces/shop/pods/a/proxy/b//c | find a/proxy/b//c
 any pod subresource | POST /api/v1/namespaces/shop/pods/a/eviction | find a/eviction
 discovery, OpenAPI | GET /apis | discovery
 discovery, OpenAPI | GET /openapi/v3/apis/apps/v1 | discovery
-/version | GET /version | own
+/version | GET /version | discovery
 /readyz | GET /readyz/etcd?verbose | own
 HEAD | HEAD /api/v1/namespaces/shop/pods | own
 OPTIONS | OPTIONS /apis | own
