@@ -28,7 +28,7 @@ pub mod patience;
 pub mod places;
 pub mod region;
 pub mod registry;
-mod streams;
 pub mod slots;
+mod streams;
 pub mod tunnel;
 mod unzip;
