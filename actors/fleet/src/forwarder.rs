@@ -59,7 +59,10 @@ pub struct Cause {
 /// The answer is that of one `/livez` on a fresh connection, shared by all who ask meanwhile.
 #[derive(Message)]
 #[rtype(result = "bool")]
-pub struct Doubt;
+pub struct Doubt {
+    /// An earlier probe that was answered will do if it is younger than this.
+    pub age: Duration,
+}
 
 /// Admission, breaker and probes of one member.
 pub struct Forwarder {
@@ -71,6 +74,8 @@ pub struct Forwarder {
     breaker: Breaker,
     places: Places,
     probe: Option<Vec<oneshot::Sender<bool>>>,
+    /// When the last probe was answered, unless the member has failed since.
+    alive: Option<Duration>,
     client: Option<awc::Client>,
     _lifeline: Lifeline,
 }
@@ -89,6 +94,7 @@ impl Forwarder {
             breaker: Breaker::default(),
             places: member.places.clone(),
             probe: None,
+            alive: None,
             client: None,
             _lifeline: lifeline,
         }
@@ -104,6 +110,7 @@ impl Forwarder {
 
     fn failed(&mut self, cause: Cause) {
         let Cause { reason, untrusted } = cause;
+        self.alive = None;
         self.breaker.failed(self.clock.elapsed(), reason.clone());
         let since = match &**self.health.load() {
             Health::Down { since, .. } => *since,
@@ -127,7 +134,10 @@ impl Forwarder {
             debug!(cluster = %actor.member, alive = result.is_ok(), "probe ended");
             let alive = result.is_ok();
             match result {
-                Ok(()) => actor.answered(),
+                Ok(()) => {
+                    actor.alive = Some(actor.clock.elapsed());
+                    actor.answered();
+                }
                 Err(cause) => actor.failed(cause),
             }
             for waiter in actor.probe.take().into_iter().flatten() {
@@ -181,7 +191,11 @@ impl Handler<Outcome> for Forwarder {
 impl Handler<Doubt> for Forwarder {
     type Result = ResponseFuture<bool>;
 
-    fn handle(&mut self, _: Doubt, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, doubt: Doubt, ctx: &mut Self::Context) -> Self::Result {
+        let now = self.clock.elapsed();
+        if self.alive.is_some_and(|alive| now.saturating_sub(alive) < doubt.age) {
+            return Box::pin(std::future::ready(true));
+        }
         if self.probe.is_none() {
             self.start_probe(ctx);
         }

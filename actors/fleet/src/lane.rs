@@ -17,7 +17,7 @@ use tenbin_model::ids::ClusterName;
 use crate::answer::{Answer, AnswerBody, Chunks};
 use crate::connect;
 use crate::fault::Fault;
-use crate::forwarder::{Admit, Cause, Outcome};
+use crate::forwarder::{Admit, Cause, Doubt, Outcome};
 use crate::member::{Fleet, Member, Reach};
 use crate::patience::{Patience, is_alive};
 use crate::places::Ticket;
@@ -227,7 +227,9 @@ pub(crate) async fn doubted(member: &Member, status: StatusCode) -> Option<Fault
         }
         _ => return None,
     };
-    if member.reach == Reach::Direct || is_alive(&member.forwarder).await {
+    if member.reach == Reach::Direct
+        || is_alive(&member.forwarder, Doubt { age: Duration::ZERO }).await
+    {
         return None;
     }
     let (member, reason) = (member.name.clone(), reason.to_owned());

@@ -8,6 +8,8 @@ use crate::forwarder::{Doubt, Forwarder};
 
 /// How long the forwarder may take to tell whether a member lives; longer than its probe.
 const DOUBT_LIMIT: Duration = Duration::from_secs(3);
+/// How young a sign of life has to be for streams.
+const ALIVE: Duration = Duration::from_secs(1);
 /// How much longer a member that has left is waited for.
 const LAST_WORD: Duration = Duration::from_secs(2);
 
@@ -31,7 +33,7 @@ impl Patience {
         let dying = async {
             loop {
                 tokio::time::sleep(self.silence).await;
-                if !is_alive(forwarder).await {
+                if !is_alive(forwarder, self.doubt()).await {
                     return;
                 }
             }
@@ -48,6 +50,11 @@ impl Patience {
             () = self.abandoned(forwarder) => LEFT.to_owned(),
             limit = limited => format!("silent for {} s", limit.as_secs()),
         }
+    }
+
+    /// Idle watches fall silent by the hundred: for them a sign of life that is young will do.
+    fn doubt(self) -> Doubt {
+        Doubt { age: if self.limit.is_none() { ALIVE } else { Duration::ZERO } }
     }
 
     /// Resolves at the end of a silence after which nobody watches over the member any more: it
@@ -71,7 +78,7 @@ const DEAD: &str = "silent, and /livez is silent too";
 const LEFT: &str = "silent, and no longer a member that is reached this way";
 
 /// Whether the member gives a sign of life on a fresh connection.
-pub(crate) async fn is_alive(forwarder: &Slot<Forwarder>) -> bool {
+pub(crate) async fn is_alive(forwarder: &Slot<Forwarder>, doubt: Doubt) -> bool {
     // Nobody to ask, as when the member is reached otherwise by now, is no fact against it.
-    forwarder.ask(Doubt, DOUBT_LIMIT).await.unwrap_or(true)
+    forwarder.ask(doubt, DOUBT_LIMIT).await.unwrap_or(true)
 }

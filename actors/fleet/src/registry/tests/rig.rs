@@ -139,7 +139,8 @@ impl Rig {
     /// What the member's forwarder finds out first.
     pub(super) async fn health(&self, name: &str) -> Health {
         let member = self.member(name);
-        let alive = member.forwarder.ask(forwarder::Doubt, PATIENCE).await.unwrap();
+        let alive =
+            member.forwarder.ask(forwarder::Doubt { age: Duration::ZERO }, PATIENCE).await.unwrap();
         let health = Health::clone(&member.health.load());
         assert_eq!(alive, health == Health::Up);
         health
