@@ -5,7 +5,7 @@ use std::thread;
 use anyhow::Result;
 use tenbin_integration::Daemon;
 
-use crate::report::{Report, Row};
+use crate::report::{Report, Row, Verdict};
 use crate::rig::{Rig, join, object, small_list};
 
 const CLIENTS: usize = 8;
@@ -28,7 +28,7 @@ pub(crate) fn measure(rig: &mut Rig, report: &mut Report) -> Result<()> {
         tenbin: opened.to_string(),
         figure: opened.to_string(),
         bar: BAR.to_string(),
-        met: Some(opened <= BAR),
+        met: Some(if opened <= BAR { Verdict::Met } else { Verdict::Missed }),
         ..Row::default()
     });
     Ok(())

@@ -6,9 +6,9 @@ use anyhow::{Context, Result};
 use tenbin_integration::eventually::now;
 use tenbin_integration::http::Kept;
 
-use crate::report::{Report, Row};
+use crate::report::{Report, Row, Verdict};
 use crate::rig::{Rig, object, small_list};
-use crate::rounds::{Way, take_turns};
+use crate::rounds::{Way, median, take_turns};
 
 const SAMPLES: usize = 200;
 const WARM_UP: usize = 100;
@@ -58,14 +58,14 @@ fn ask_at_once(way: &mut [Kept], path: &str) -> Result<Duration> {
 fn row(what: String, taken: &[Way], has_bar: bool) -> Result<Row> {
     let [direct, nginx, tenbin] = taken else { anyhow::bail!("not three ways") };
     let shown = |way: &Way| format!("{:.2} / {:.2} ms", way.p50(), way.p99());
-    let ratio = tenbin.ratio(direct);
+    let ratios = tenbin.ratios(direct);
     Ok(Row {
         what,
         direct: shown(direct),
         nginx: format!("{} ({:.2} ×)", shown(nginx), nginx.ratio(direct)),
         tenbin: shown(tenbin),
-        figure: format!("{ratio:.2} × direct"),
+        figure: format!("{:.2} × direct", median(ratios.iter().copied())),
         bar: if has_bar { format!("{BAR} ×") } else { "-".to_owned() },
-        met: has_bar.then_some(ratio <= BAR),
+        met: has_bar.then(|| Verdict::of_rounds(&ratios, BAR)),
     })
 }

@@ -47,6 +47,16 @@ pub(crate) fn forget_peak(pid: u32) -> Result<()> {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").context("resetting VmHWM")
 }
 
+/// How many files and sockets a process has open.
+pub(crate) fn files(pid: u32) -> Result<usize> {
+    entries(pid, "fd")
+}
+
+/// How many threads a process has.
+pub(crate) fn threads(pid: u32) -> Result<usize> {
+    entries(pid, "task")
+}
+
 /// The children of a process.
 pub(crate) fn children(pid: u32) -> Result<Vec<u32>> {
     let children = read(&format!("/proc/{pid}/task/{pid}/children"))?;
@@ -58,6 +68,11 @@ pub(crate) fn told(program: &str, arguments: &[&str]) -> Result<String> {
     let output = Command::new(program).args(arguments).output();
     let output = output.with_context(|| format!("running {program}"))?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn entries(pid: u32, folder: &str) -> Result<usize> {
+    let folder = format!("/proc/{pid}/{folder}");
+    Ok(fs::read_dir(&folder).with_context(|| format!("reading {folder}"))?.count())
 }
 
 fn kib(pid: u32, name: &str) -> Result<f64> {

@@ -5,7 +5,7 @@ use std::thread;
 use anyhow::Result;
 
 use crate::machine::{forget_peak, peak_kib, resident_kib};
-use crate::report::{Report, Row};
+use crate::report::{Report, Row, Verdict};
 use crate::rig::{MOST_PODS, Rig, join, pods};
 
 const AT_ONCE: usize = 10;
@@ -35,7 +35,7 @@ pub(crate) fn measure(rig: &mut Rig, report: &mut Report) -> Result<()> {
         ),
         figure: format!("idle {more:+.1} MiB"),
         bar: format!("+{BAR_MIB} MiB"),
-        met: Some(more <= BAR_MIB),
+        met: Some(Verdict::of(more, BAR_MIB)),
         ..Row::default()
     });
     Ok(())

@@ -6,11 +6,12 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tenbin_integration::http::Kept;
 use tenbin_integration::pki::Pair;
-use tenbin_integration::{Cluster, Daemon, Fleet, FleetBuilder, config_map};
+use tenbin_integration::{Client, Cluster, Daemon, Fleet, FleetBuilder, config_map};
 
 use crate::nginx::Nginx;
 
-const NAMES: [&str; 3] = ["tokyo", "osaka", "nagoya"];
+/// The clusters; the first is own.
+pub(crate) const NAMES: [&str; 3] = ["tokyo", "osaka", "nagoya"];
 /// Namespaces and how many pods each member has in them.
 pub(crate) const PODS: [(&str, usize); 2] = [("pods-1000", 1_000), MOST_PODS];
 /// The longest lists.
@@ -19,7 +20,7 @@ pub(crate) const MOST_PODS: (&str, usize) = ("pods-5000", 5_000);
 const SMALL: &str = "small";
 const FILLERS: usize = 3;
 /// Who asks, everywhere: tenbin does not impersonate members of `system:masters` elsewhere.
-const USER: &str = "bench";
+pub(crate) const USER: &str = "bench";
 
 /// Everything that runs.
 #[derive(Debug)]
@@ -87,8 +88,18 @@ impl Rig {
 
     /// A kept connection to any tenbin of the first cluster.
     pub(crate) fn by_way_of(&self, daemon: &Daemon) -> Result<Kept> {
+        self.client_of(daemon)?.keep()
+    }
+
+    /// A client of tenbin.
+    pub(crate) fn client(&self) -> Result<Client> {
+        self.client_of(&self.daemon)
+    }
+
+    /// A client of any tenbin of the first cluster.
+    pub(crate) fn client_of(&self, daemon: &Daemon) -> Result<Client> {
         let own = self.fleet.clusters().first().context("no cluster")?;
-        daemon.client_of(Some(&user(own)?))?.keep()
+        daemon.client_of(Some(&user(own)?))
     }
 }
 
@@ -111,8 +122,7 @@ fn fill(cluster: &Cluster, part: usize) -> Result<()> {
     };
     let namespaces = PODS.iter().map(|(name, _)| *name).chain([SMALL]);
     for name in namespaces {
-        let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-        post("/api/v1/namespaces", &body)?;
+        post("/api/v1/namespaces", &namespace(name))?;
     }
     if part == 0 {
         post("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", &binding())?;
@@ -128,7 +138,13 @@ fn fill(cluster: &Cluster, part: usize) -> Result<()> {
     Ok(())
 }
 
-fn binding() -> Value {
+/// A namespace to be made.
+pub(crate) fn namespace(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+}
+
+/// Lets the user who asks do everything.
+pub(crate) fn binding() -> Value {
     json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRoleBinding",
@@ -141,7 +157,7 @@ fn binding() -> Value {
 }
 
 /// About 3 KB once the API server has set its defaults and `managedFields`, as a pod of a Deployment.
-fn pod(cluster: &str, n: usize) -> Value {
+pub(crate) fn pod(cluster: &str, n: usize) -> Value {
     let env =
         |n: i32| json!({"name": format!("VARIABLE_{n}"), "value": "http://backend:8080/path"});
     json!({

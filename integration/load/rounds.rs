@@ -39,14 +39,19 @@ impl Way {
         percentile(self.0.iter().flatten().copied().collect(), 0.99)
     }
 
-    /// The median over the rounds of the ratios of the rounds' medians.
-    pub(crate) fn ratio(&self, base: &Self) -> f64 {
-        median(self.medians().zip(base.medians()).map(|(own, base)| own / base))
+    /// The ratios of the rounds' medians.
+    pub(crate) fn ratios(&self, base: &Self) -> Vec<f64> {
+        self.medians().zip(base.medians()).map(|(own, base)| own / base).collect()
     }
 
-    /// The median over the rounds of the differences of the rounds' medians.
-    pub(crate) fn difference(&self, base: &Self) -> f64 {
-        median(self.medians().zip(base.medians()).map(|(own, base)| own - base))
+    /// The differences of the rounds' medians.
+    pub(crate) fn differences(&self, base: &Self) -> Vec<f64> {
+        self.medians().zip(base.medians()).map(|(own, base)| own - base).collect()
+    }
+
+    /// The median of the ratios.
+    pub(crate) fn ratio(&self, base: &Self) -> f64 {
+        median(self.ratios(base))
     }
 
     /// Adds a round.

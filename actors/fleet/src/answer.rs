@@ -20,7 +20,7 @@ use crate::unzip::unzipped;
 /// How long an answer that is read as a whole may take.
 const WHOLE_LIMIT: Duration = Duration::from_mins(1);
 
-type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
+pub(crate) type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 
 /// The head of a member's answer and its body to come.
 pub struct Answer {

@@ -59,15 +59,18 @@ pub fn client(access: &Access) -> awc::Client {
         .finish()
 }
 
-/// A fresh connection to a member, for one request that takes it over.
-pub(crate) async fn secured(access: &Access) -> io::Result<TlsStream<TcpStream>> {
+/// A fresh connection to a member, with `tls` as the access has it, or nearly so.
+pub(crate) async fn secured(
+    access: &Access,
+    tls: Arc<rustls::ClientConfig>,
+) -> io::Result<TlsStream<TcpStream>> {
     let late = |_| io::Error::from(io::ErrorKind::TimedOut);
     let named = Uri::try_from(access.base.as_str()).map_err(io::Error::other)?;
     let name = named.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let name = ServerName::try_from(name).map_err(io::Error::other)?;
     let dialling = dial(&access.host, access.port);
     let stream = tokio::time::timeout(CONNECT_LIMIT, dialling).await.map_err(late)??;
-    let handshake = TlsConnector::from(Arc::clone(&access.tls)).connect(name, stream);
+    let handshake = TlsConnector::from(tls).connect(name, stream);
     tokio::time::timeout(CONNECT_LIMIT, handshake).await.map_err(late)?
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +14,14 @@ use futures_util::StreamExt as _;
 use tenbin_kernel::AskError;
 use tenbin_model::ids::ClusterName;
 
-use crate::answer::{Answer, AnswerBody};
+use crate::answer::{Answer, AnswerBody, Chunks};
 use crate::connect;
 use crate::fault::Fault;
 use crate::forwarder::{Admit, Cause, Doubt, Outcome};
 use crate::member::{Fleet, Member, Reach};
 use crate::patience::{Patience, is_alive};
 use crate::places::Ticket;
+use crate::streams::{Refusal, Streams};
 
 /// How long a list's first byte may take (`reads.md`).
 pub const READ_LIMIT: Duration = Duration::from_secs(30);
@@ -56,7 +58,23 @@ pub struct Call {
 /// The connections of one worker to all members. Not `Send`: each worker has its own.
 #[derive(Default)]
 pub struct Lanes {
-    clients: RefCell<HashMap<ClusterName, (u64, awc::Client)>>,
+    lanes: RefCell<HashMap<ClusterName, Rc<Lane>>>,
+}
+
+/// The connections of one worker to one member.
+struct Lane {
+    generation: u64,
+    /// HTTP/1.1, a connection for each request at a time.
+    client: awc::Client,
+    /// HTTP/2, for what lasts.
+    streams: Streams,
+}
+
+/// The head of an answer, and its body as it comes.
+pub(crate) struct Heard {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) chunks: Chunks,
 }
 
 // === impl Lanes ===
@@ -69,37 +87,50 @@ impl Lanes {
     pub async fn send(&self, member: &Arc<Member>, call: Call) -> Result<Answer, Fault> {
         let ticket = admit(member).await?;
         let authorization = authorization(member).await?;
-        let client = self.client(member);
+        let lane = self.lane(member);
         let repeatable = call.method == Method::GET || call.method == Method::HEAD;
-        let mut result = attempt(&client, member, &call, authorization.as_ref()).await;
+        let mut result = attempt(&lane, member, &call, authorization.as_ref()).await;
         if repeatable && matches!(&result, Err(failure) if failure.closed_early) {
-            result = attempt(&client, member, &call, authorization.as_ref()).await;
+            result = attempt(&lane, member, &call, authorization.as_ref()).await;
         }
-        let response = result.map_err(|failure| failure.fault)?;
-        if let Some(fault) = doubted(member, response.status()).await {
+        let heard = result.map_err(|failure| failure.fault)?;
+        if let Some(fault) = doubted(member, heard.status).await {
             return Err(fault);
         }
         tell(member, Outcome::Answered);
-        Ok(answer(member, response, call.patience, ticket))
+        Ok(answer(member, heard, call.patience, ticket))
     }
 
     /// Forgets the connections to members that are no longer in `fleet`.
     pub fn retain(&self, fleet: &Fleet) {
-        self.clients.borrow_mut().retain(|name, (generation, _)| {
-            fleet.get(name.as_str()).is_some_and(|member| member.generation == *generation)
+        self.lanes.borrow_mut().retain(|name, lane| {
+            fleet.get(name.as_str()).is_some_and(|member| member.generation == lane.generation)
         });
     }
 
-    fn client(&self, member: &Member) -> awc::Client {
-        let mut clients = self.clients.borrow_mut();
-        match clients.get(&member.name) {
-            Some((generation, client)) if *generation == member.generation => client.clone(),
+    fn lane(&self, member: &Member) -> Rc<Lane> {
+        let mut lanes = self.lanes.borrow_mut();
+        match lanes.get(&member.name) {
+            Some(lane) if lane.generation == member.generation => Rc::clone(lane),
             Some(_) | None => {
-                let client = connect::client(&member.access);
-                clients.insert(member.name.clone(), (member.generation, client.clone()));
-                client
+                let lane = Rc::new(Lane {
+                    generation: member.generation,
+                    client: connect::client(&member.access),
+                    streams: Streams::default(),
+                });
+                lanes.insert(member.name.clone(), Rc::clone(&lane));
+                lane
             }
         }
+    }
+}
+
+// === impl Call ===
+
+impl Call {
+    /// Whether the answer may last for as long as it likes.
+    fn lasts(&self) -> bool {
+        self.method == Method::GET && self.body.is_empty() && self.patience.limit.is_none()
     }
 }
 
@@ -136,28 +167,53 @@ pub(crate) async fn authorization(member: &Member) -> Result<Option<HeaderValue>
     HeaderValue::from_bytes(value.as_bytes()).map(Some).map_err(|error| refused(error.to_string()))
 }
 
-type Response = awc::ClientResponse;
-
-/// Sends once; after each second of silence the member must show that it lives, and an answer that
+/// Asks once; after each second of silence the member must show that it lives, and an answer that
 /// comes meanwhile counts.
 async fn attempt(
-    client: &awc::Client,
+    lane: &Lane,
     member: &Member,
     call: &Call,
     authorization: Option<&HeaderValue>,
-) -> Result<Response, Failure> {
-    let mut request = client
-        .request(call.method.clone(), format!("{}{}", member.access.base, call.path_and_query));
+) -> Result<Heard, Failure> {
+    let patience = Patience { silence: SILENCE, limit: Some(call.first_byte) };
+    tokio::select! {
+        biased;
+        heard = ask(lane, member, call, authorization) => heard,
+        reason = patience.ends(&member.forwarder) => Err(lost(member, reason, false)),
+    }
+}
+
+/// Asks on HTTP/2 for what has no end of its own, else on HTTP/1.1.
+async fn ask(
+    lane: &Lane,
+    member: &Member,
+    call: &Call,
+    authorization: Option<&HeaderValue>,
+) -> Result<Heard, Failure> {
+    // A tenbin's peers port speaks HTTP/1.1 alone.
+    if call.lasts() && member.reach == Reach::Direct {
+        match lane.streams.send(&member.access, call, authorization).await {
+            Ok(heard) => return Ok(heard),
+            Err(Refusal::NotSpoken) => {}
+            Err(Refusal::NoConnection(error)) => {
+                let untrusted = connect::is_distrust(&error);
+                return Err(unsent(member, error.to_string(), untrusted));
+            }
+            Err(Refusal::Failed(error)) => {
+                return Err(lost(member, error.to_string(), Refusal::closed_early(&error)));
+            }
+        }
+    }
+    let target = format!("{}{}", member.access.base, call.path_and_query);
+    let mut request = lane.client.request(call.method.clone(), target);
     *request.headers_mut() = call.headers.clone();
     if let Some(value) = authorization {
         request.headers_mut().insert(AUTHORIZATION, value.clone());
     }
-    let patience = Patience { silence: SILENCE, limit: Some(call.first_byte) };
-    tokio::select! {
-        biased;
-        sent = request.send_body(call.body.clone()) => sent.map_err(|error| failure(member, &error)),
-        reason = patience.ends(&member.forwarder) => Err(lost(member, reason, false)),
-    }
+    let response = request.send_body(call.body.clone()).await;
+    let response = response.map_err(|error| failure(member, &error))?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    Ok(Heard { status, headers, chunks: response.boxed_local() })
 }
 
 /// What is wrong with a peer whose port, and not the API server behind it, may have answered.
@@ -216,14 +272,14 @@ pub(crate) fn tell(member: &Member, outcome: Outcome) {
     member.forwarder.tell(outcome).ok();
 }
 
-fn answer(member: &Member, response: Response, patience: Patience, ticket: Ticket) -> Answer {
+fn answer(member: &Member, heard: Heard, patience: Patience, ticket: Ticket) -> Answer {
     Answer {
         member: member.name.clone(),
-        status: response.status(),
-        headers: response.headers().clone(),
+        status: heard.status,
+        headers: heard.headers,
         body: AnswerBody {
             member: member.name.clone(),
-            chunks: response.boxed_local(),
+            chunks: heard.chunks,
             patience,
             forwarder: member.forwarder.clone(),
             _ticket: ticket,

@@ -29,5 +29,6 @@ pub mod places;
 pub mod region;
 pub mod registry;
 pub mod slots;
+mod streams;
 pub mod tunnel;
 mod unzip;

@@ -72,7 +72,8 @@ pub async fn upgrade(member: &Arc<Member>, call: Call) -> Result<Reply, Fault> {
     let authorization = authorization(member).await?;
     let unsent =
         |error: io::Error| unsent(member, error.to_string(), connect::is_distrust(&error)).fault;
-    let io = connect::secured(&member.access).await.map_err(unsent)?;
+    let tls = Arc::clone(&member.access.tls);
+    let io = connect::secured(&member.access, tls).await.map_err(unsent)?;
     let mut framed = Framed::new(io, ClientCodec::default());
     let patience = Patience { silence: PROMPT.silence, limit: Some(call.first_byte) };
     let head = head(member, call, authorization)?;

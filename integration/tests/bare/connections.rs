@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tenbin_integration::{Client, Response, Space, config_map, eventually};
 
-use super::{daemon, person, space};
+use super::{FLEET, daemon, person, space};
 
 /// How many connections to members a hundred of these requests open.
 fn opened(name: &str, request: impl Fn(&Client, &Space) -> Result<Response>) -> Result<u64> {
@@ -49,6 +49,38 @@ fn a_hundred_writes_open_no_new_connections() -> Result<()> {
         client.send("PATCH", &space.path("configmaps/far"), patch)
     })?;
     assert!(opened < FEW, "{opened}");
+    Ok(())
+}
+
+#[test]
+fn fifty_watches_share_few_connections_to_each_member() -> Result<()> {
+    let space = space("connections-watch")?;
+    let daemon = daemon("connections-watch").start()?;
+    let client = person(&daemon)?;
+    let members = ["tokyo", "osaka", "nagoya"];
+    let watched = |name: &str| -> Result<f64> {
+        let metrics = FLEET.cluster(name)?.client()?.get("/metrics")?.success()?.text();
+        let is_watch = |line: &&str| {
+            line.starts_with("apiserver_longrunning_requests{")
+                && line.contains(r#"resource="configmaps""#)
+        };
+        let counts = metrics.lines().filter(is_watch).filter_map(|line| line.rsplit(' ').next());
+        Ok(counts.map(str::parse::<f64>).sum::<Result<_, _>>()?)
+    };
+    let before: Vec<_> = members.into_iter().map(watched).collect::<Result<_>>()?;
+    let path = format!("{}?watch=true", space.path("configmaps"));
+    let open = |_| client.open("GET", &path, None);
+    let watches: Vec<_> = (0..50).map(open).collect::<Result<_>>()?;
+    for (name, before) in members.into_iter().zip(&before) {
+        assert!(watches.iter().all(|watch| watch.status == 200));
+        eventually!(watched(name), |now| *now >= before + 50.0);
+        let live = daemon.shim(name)?.live();
+        assert!(live < FEW, "{live}");
+    }
+    drop(watches);
+    for (name, before) in members.into_iter().zip(&before) {
+        eventually!(watched(name), |now| now <= before);
+    }
     Ok(())
 }
 
