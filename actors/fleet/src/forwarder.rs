@@ -18,7 +18,7 @@ use crate::connect;
 use crate::fault::Fault;
 use crate::health::Health;
 use crate::member::{Member, Reach};
-use crate::places::{Places, Ticket};
+use crate::places::{Kind, Places, Ticket};
 
 /// Forwarders end after the gateway and before the ledger.
 pub const DRAIN_ORDER: u8 = 20;
@@ -33,7 +33,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// is full, the caller answers 429.
 #[derive(Message)]
 #[rtype(result = "Result<Ticket, Fault>")]
-pub struct Admit;
+pub struct Admit(pub Kind);
 
 /// Tells how a request ended. When the mailbox is full it is dropped: the next one will tell.
 #[derive(Message, Debug)]
@@ -168,12 +168,12 @@ impl Actor for Forwarder {
 impl Handler<Admit> for Forwarder {
     type Result = Result<Ticket, Fault>;
 
-    fn handle(&mut self, _: Admit, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, admit: Admit, _: &mut Self::Context) -> Self::Result {
         if let Some((since, reason)) = self.breaker.open_for(self.clock.elapsed()) {
             let (member, reason) = (self.member.clone(), reason.to_owned());
             return Err(Fault::Down { member, since, reason });
         }
-        self.places.take().ok_or_else(|| Fault::Overloaded { member: self.member.clone() })
+        self.places.take(admit.0).ok_or_else(|| Fault::Overloaded { member: self.member.clone() })
     }
 }
 
@@ -222,7 +222,8 @@ impl Handler<Observe> for Forwarder {
         MessageResult(json!({
             "cluster": self.member.as_str(),
             "health": health,
-            "in_flight": self.places.taken(),
+            "in_flight": self.places.taken(Kind::Request),
+            "streams": self.places.taken(Kind::Stream),
         }))
     }
 }

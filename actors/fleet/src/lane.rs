@@ -20,7 +20,7 @@ use crate::fault::Fault;
 use crate::forwarder::{Admit, Cause, Doubt, Outcome};
 use crate::member::{Fleet, Member, Reach};
 use crate::patience::{Patience, is_alive};
-use crate::places::Ticket;
+use crate::places::{Kind, Ticket};
 use crate::streams::{Refusal, Streams};
 
 /// How long a list's first byte may take (`reads.md`).
@@ -85,7 +85,7 @@ impl Lanes {
     /// Any status code is an answer. A read is tried once more when a kept connection turns out
     /// to be closed. Dropping the future closes the connection; what was sent stays sent.
     pub async fn send(&self, member: &Arc<Member>, call: Call) -> Result<Answer, Fault> {
-        let ticket = admit(member).await?;
+        let ticket = admit(member, call.kind()).await?;
         let authorization = authorization(member).await?;
         let lane = self.lane(member);
         let repeatable = call.method == Method::GET || call.method == Method::HEAD;
@@ -128,9 +128,14 @@ impl Lanes {
 // === impl Call ===
 
 impl Call {
-    /// Whether the answer may last for as long as it likes.
-    fn lasts(&self) -> bool {
-        self.method == Method::GET && self.body.is_empty() && self.patience.limit.is_none()
+    /// Whose patience has no limit may last for as long as it likes.
+    fn kind(&self) -> Kind {
+        if self.patience.limit.is_none() { Kind::Stream } else { Kind::Request }
+    }
+
+    /// Whether it goes on HTTP/2, with many to a connection.
+    fn shares(&self) -> bool {
+        self.kind() == Kind::Stream && self.method == Method::GET && self.body.is_empty()
     }
 }
 
@@ -143,12 +148,12 @@ pub(crate) struct Failure {
 /// Takes a place of a member that answers; of any other, its forwarder tells whether it may be asked.
 ///
 /// A question to the forwarder costs two switches of threads, more than all else that is done here.
-pub(crate) async fn admit(member: &Member) -> Result<Ticket, Fault> {
+pub(crate) async fn admit(member: &Member, kind: Kind) -> Result<Ticket, Fault> {
     if member.is_up() {
         let overloaded = || Fault::Overloaded { member: member.name.clone() };
-        return member.places.take().ok_or_else(overloaded);
+        return member.places.take(kind).ok_or_else(overloaded);
     }
-    match member.forwarder.ask(Admit, ADMIT_LIMIT).await {
+    match member.forwarder.ask(Admit(kind), ADMIT_LIMIT).await {
         Ok(result) => result,
         Err(AskError::Full) => Err(Fault::Overloaded { member: member.name.clone() }),
         Err(error) => {
@@ -191,7 +196,7 @@ async fn ask(
     authorization: Option<&HeaderValue>,
 ) -> Result<Heard, Failure> {
     // A tenbin's peers port speaks HTTP/1.1 alone.
-    if call.lasts() && member.reach == Reach::Direct {
+    if call.shares() && member.reach == Reach::Direct {
         match lane.streams.send(&member.access, call, authorization).await {
             Ok(heard) => return Ok(heard),
             Err(Refusal::NotSpoken) => {}

@@ -29,7 +29,7 @@ use crate::forwarder::{Forwarder, Outcome};
 use crate::lane::{Call, PROMPT, STREAM, admit, authorization, doubted, lost, tell, unsent};
 use crate::member::Member;
 use crate::patience::Patience;
-use crate::places::Ticket;
+use crate::places::{Kind, Ticket};
 
 /// What is on its way in one direction.
 const BUFFER: usize = 32 * 1024;
@@ -68,7 +68,7 @@ pub struct Tunnel {
 /// member that did not would read those bytes as requests of the daemon's own. Dropping the future
 /// closes the connection.
 pub async fn upgrade(member: &Arc<Member>, call: Call) -> Result<Reply, Fault> {
-    let ticket = admit(member).await?;
+    let ticket = admit(member, Kind::Stream).await?;
     let authorization = authorization(member).await?;
     let unsent =
         |error: io::Error| unsent(member, error.to_string(), connect::is_distrust(&error)).fault;
