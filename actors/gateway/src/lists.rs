@@ -6,7 +6,7 @@ mod zip;
 use std::sync::Arc;
 
 use actix_http::body::BoxBody;
-use actix_http::header::{CONTENT_TYPE, HeaderMap};
+use actix_http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
 use actix_http::{Response, StatusCode};
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -33,6 +33,9 @@ use crate::find;
 use crate::involved::Involved;
 use crate::pump::{Begun, Pump, PumpError};
 use crate::respond::{self, Answered};
+
+/// What kubectl says of itself with every request (KEP-859).
+const KUBECTL: HeaderName = HeaderName::from_static("kubectl-command");
 
 /// What a list request comes to, before any member is asked.
 struct Plan {
@@ -110,8 +113,10 @@ impl Plan {
         }
         let fold = class.fold();
         let one_name = query.field_selector().and_then(single_name).is_some();
-        let for_caches =
-            query.resource_version().is_some() && !is_table && !(fold.is_some() && one_name);
+        // kube-rs and others fill their caches with pages of no version; kubectl shows a person pages.
+        let pages = query.limit()?.is_some() && asked.header(&KUBECTL).is_none();
+        let fills = query.resource_version().is_some() || pages;
+        let for_caches = fills && !is_table && !(fold.is_some() && one_name);
         let partial = match asked.table.rules.partial {
             Partial::Always => true,
             Partial::People => !for_caches,

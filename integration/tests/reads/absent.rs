@@ -37,6 +37,22 @@ fn lists_go_on_without_a_member_that_is_declared_absent() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn who_reads_pages_into_a_cache_is_not_told_a_shorter_list() -> Result<()> {
+    let space = filled("absent-pages", [1, 1, 1])?;
+    let daemon = daemon("absent-pages").start()?;
+    daemon.shim("osaka")?.set(Mode::Refuse)?;
+    // As the watchers of kube-rs list.
+    let path = format!("{}?limit=500", space.path("configmaps"));
+    assert_eq!(daemon.client()?.get(&path)?.status, 503);
+    // As `kubectl get -o json` lists.
+    let kubectl = daemon.client()?.header("Kubectl-Command", "kubectl get");
+    let answer = kubectl.get(&path)?.success()?;
+    assert_eq!(names(&answer.json()?)?, ["tokyo-0", "nagoya-0"]);
+    assert!(warnings(&answer).contains("osaka"), "{answer:?}");
+    Ok(())
+}
+
 fn declare(daemon: &tenbin_integration::Daemon, name: &str, absent: bool) -> Result<()> {
     daemon.edit_config(|config| {
         let members = config.get_mut("member").and_then(Value::as_array_mut);
