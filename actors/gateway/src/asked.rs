@@ -17,6 +17,7 @@ use tenbin_model::request::path::RequestPath;
 use tenbin_model::request::query::Query;
 use tenbin_model::request::selector::member_filter;
 use tenbin_model::request::versions::{BareMeans, in_words_of};
+use tenbin_model::resource_version::ResourceVersion;
 use tenbin_model::status::{Reason, Status};
 
 use crate::router::RouteTable;
@@ -63,6 +64,17 @@ impl Asked {
     /// The query, read.
     pub(crate) fn parsed_query(&self) -> Result<Query, Status> {
         Query::parse(&self.query)
+    }
+
+    /// The query of a read of one object. A merged version asks for what is not older: the newest is
+    /// not.
+    pub(crate) fn newest_query(&self) -> Result<Query, Status> {
+        let mut query = self.parsed_query()?;
+        let version = query.resource_version().map(ResourceVersion::parse);
+        if matches!(version, Some(Ok(ResourceVersion::Composite(_)))) {
+            query.take("resourceVersion");
+        }
+        Ok(query)
     }
 
     /// The headers with which the caller goes to `member`; 403 where it may not.

@@ -4,9 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::Method;
+use actix_http::header::CONTENT_TYPE;
+use bytes::Bytes;
 use futures_util::future::join_all;
+use serde_json::Value;
 use tenbin_fleet::fault::Fault;
 use tenbin_fleet::member::Member;
+use tenbin_model::body::{Present, may_demand_merged};
 use tenbin_model::ids::ClusterName;
 use tenbin_model::request::path::Object;
 use tenbin_model::status::{Reason, Status};
@@ -167,17 +171,40 @@ pub(crate) async fn has(asked: &Asked, member: &Arc<Member>, path: &str) -> bool
 }
 
 /// Passes a request for an object, or for a part of it, to the member that has it.
-pub(crate) async fn pass(asked: &Asked, object: &Object) -> Answered {
+pub(crate) async fn pass(mut asked: Asked, object: &Object) -> Answered {
     let Holder { member, warnings } = match asked.method {
-        Method::GET | Method::HEAD => reader(asked, object).await?,
-        _ => holder(asked, object).await?,
+        Method::GET | Method::HEAD => reader(&asked, object).await?,
+        _ => holder(&asked, object).await?,
     };
+    if let Some(body) = demanded(&asked, object, &member).await? {
+        asked.body = body;
+    }
     let mut response = match asked.method {
-        Method::PUT | Method::PATCH => pass::change(asked, &member).await?,
-        _ => pass::to(asked, &member, &asked.path, &asked.query).await?,
+        Method::PUT | Method::PATCH => pass::change(&asked, &member).await?,
+        _ => pass::to(&asked, &member, &asked.path, &asked.query).await?,
     };
     respond::warn(&mut response, &warnings);
     Ok(response)
+}
+
+/// The body in the words of the member that has the object, where it demands a merged version.
+async fn demanded(
+    asked: &Asked,
+    object: &Object,
+    member: &Arc<Member>,
+) -> Result<Option<Bytes>, Status> {
+    if !may_demand_merged(&asked.body) {
+        return Ok(None);
+    }
+    let call = asked.get(member, object.whole().path(), METADATA)?;
+    let answer = asked.worker.lanes.send(member, call).await.map_err(|fault| fault.to_status())?;
+    let copy = answer.whole(LIMIT).await.map_err(|fault| fault.to_status())?;
+    let copy = serde_json::from_slice::<Value>(&copy).unwrap_or_default();
+    let version = copy.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+    let Some(version) = version.and_then(|text| text.parse().ok()) else { return Ok(None) };
+    let space = &asked.table.fleet.space;
+    let present = Present { space, slot: space.slot_of(&member.name), version };
+    present.demanded(asked.header(&CONTENT_TYPE), &asked.body)
 }
 
 /// Passes a watch of one object to the member that has it.

@@ -101,11 +101,11 @@ async fn dispatch(asked: Asked, route: Route) -> Answered {
         Route::Member { name, rest } => pass::to_named(&asked, &name, &rest).await,
         Route::MergeList { collection, class } => lists::list(asked, &collection, class).await,
         Route::ReadOne { object, class } => read_one::read(&asked, &object, class).await,
-        Route::ReadScale { object } => read_one::scale(&asked, &object).await,
+        Route::ReadScale { object } => read_one::scale(asked, &object).await,
         Route::MergeWatch { collection, name, class } => {
             watch::watch(asked, collection, name, class).await
         }
-        Route::FindThenPass { object } => find::pass(&asked, &object).await,
+        Route::FindThenPass { object } => find::pass(asked, &object).await,
         Route::SplitWrite(split) => write::split(asked, split).await,
         Route::ReplicateWrite(replicate) => write::replicate(asked, replicate).await,
         Route::DeleteEverywhere { object } => write::delete(asked, object).await,

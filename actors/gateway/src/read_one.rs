@@ -43,7 +43,7 @@ enum Said {
 pub(crate) async fn read(asked: &Asked, object: &Object, class: WriteClass) -> Answered {
     let accepted = negotiate(asked.accept().as_deref())?;
     let is_table = matches!(accepted.form, AnswerForm::Table(_));
-    let mut query = asked.parsed_query()?;
+    let mut query = asked.newest_query()?;
     let include_object = query.include_object()?;
     if is_table && include_object == IncludeObject::None {
         query.set("includeObject", "Metadata");
@@ -77,14 +77,16 @@ pub(crate) async fn read(asked: &Asked, object: &Object, class: WriteClass) -> A
 }
 
 /// Answers a GET of `/scale`.
-pub(crate) async fn scale(asked: &Asked, object: &Object) -> Answered {
+pub(crate) async fn scale(asked: Asked, object: &Object) -> Answered {
     let path = target(&object.whole().path(), "");
-    let whole = words(asked, &path, "application/json", true).await?;
+    let whole = words(&asked, &path, "application/json", true).await?;
     let (copies, warnings) = sort(&whole);
     let Some((home, total)) = copies.home(&asked.table) else {
         return find::pass(asked, object).await;
     };
-    let scales = words(asked, &target(&asked.path, &asked.query), "application/json", true).await?;
+    let query = asked.newest_query()?;
+    let path = target(&asked.path, &query.to_string());
+    let scales = words(&asked, &path, "application/json", true).await?;
     let (scales, _) = sort(&scales);
     let scales = scales.objects.into_iter().filter_map(|(member, body)| {
         Some(Copy { member, object: serde_json::from_slice(&body).ok()? })

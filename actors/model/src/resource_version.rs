@@ -1,7 +1,8 @@
 //! The versions that merged answers carry: decimal numbers that hold one version per member.
 //!
 //! Clients may compare versions as big integers (KEP-5504: decimal digits, no leading zero), so a
-//! composite is a non-zero epoch followed by one component of [`COMPONENT_DIGITS`] digits per slot.
+//! composite is a non-zero epoch followed by one component of [`COMPONENT_DIGITS`] digits per slot, and
+//! one for the object that carries it: its own version, with which it can be written, or zero.
 //! The digits before the components are the epoch's, hence `length mod 20` of them: nothing has to
 //! be looked up to decode. A bare version (one member's own) has at most 20 digits, so that every
 //! composite is the greater number.
@@ -42,6 +43,7 @@ pub enum ResourceVersion {
 pub struct Composite {
     epoch: u64,
     components: Vec<u64>,
+    own: u64,
 }
 
 /// Why slots do not make a [`VersionSpace`].
@@ -148,6 +150,19 @@ impl VersionSpace {
     /// A space of one slot stays bare. A part of a member without a slot is left out: it will come
     /// anew when it has one. Of two parts of one member the greater counts.
     pub fn compose<'a>(&self, parts: impl IntoIterator<Item = (&'a ClusterName, u64)>) -> String {
+        self.compose_for(0, parts)
+    }
+
+    /// As [`VersionSpace::compose`], for one object, which has the version `own` in its member.
+    ///
+    /// An event carries how far the stream has come, which may be less than its object's version: what
+    /// is told from a list comes in no order of versions. In a space of one slot it carries its object's,
+    /// as those of an API server do.
+    pub fn compose_for<'a>(
+        &self,
+        own: u64,
+        parts: impl IntoIterator<Item = (&'a ClusterName, u64)>,
+    ) -> String {
         let mut components = vec![0_u64; self.slots.len()];
         for (member, version) in parts {
             let slot = self.slot_of(member).and_then(|slot| components.get_mut(slot));
@@ -156,9 +171,10 @@ impl VersionSpace {
             }
         }
         if let [only] = components.as_slice() {
-            return only.to_string();
+            return if own > 0 { own.to_string() } else { only.to_string() };
         }
-        components.iter().fold(self.epoch.to_string(), |mut text, component| {
+        let components = components.iter().chain([&own]);
+        components.fold(self.epoch.to_string(), |mut text, component| {
             // Writing to a String has no way to fail.
             write!(text, "{component:0COMPONENT_DIGITS$}").unwrap_or_default();
             text
@@ -197,6 +213,18 @@ impl Composite {
         self.components.get(slot).copied()
     }
 
+    /// The version in its member of the object that carried this; zero where that is not known.
+    pub fn own(&self) -> u64 {
+        self.own
+    }
+
+    /// Whether an object that carried this is still the one that has `version` now, in the member of a
+    /// slot (`reads.md`, Coming back).
+    pub fn admits(&self, slot: Option<usize>, version: u64) -> bool {
+        let seen = slot.and_then(|slot| self.component(slot)).unwrap_or(0);
+        version == self.own || version <= seen
+    }
+
     /// The epoch in which the version was made.
     pub fn epoch(&self) -> u64 {
         self.epoch
@@ -205,7 +233,7 @@ impl Composite {
     /// Reads more than 20 digits without a leading zero.
     fn parse(digits: &str) -> Result<Self, InvalidVersion> {
         let width = digits.len() % COMPONENT_DIGITS;
-        if width == 0 || digits.len() / COMPONENT_DIGITS > MAX_SLOTS {
+        if width == 0 || digits.len() / COMPONENT_DIGITS > MAX_SLOTS + 1 {
             return Err(InvalidVersion::Length(digits.len()));
         }
         let (epoch, mut rest) =
@@ -216,7 +244,8 @@ impl Composite {
             components.push(component.parse().map_err(|_| InvalidVersion::TooBig)?);
             rest = tail;
         }
-        Ok(Self { epoch, components })
+        let own = components.pop().unwrap_or_default();
+        Ok(Self { epoch, components, own })
     }
 }
 

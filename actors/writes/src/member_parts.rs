@@ -57,7 +57,8 @@ pub(crate) fn assign(
     for (target, copy) in standing.copies.iter().enumerate() {
         let left_out = match copy {
             Copy::Present(old) if target == home || standing.belongs(session, target) => {
-                let version = demanded_version(session, target, home, old, demand);
+                let version =
+                    demanded_version(session, target, home, (old, standing.object(home)), demand);
                 parts.push(Part::of(target, old.clone(), version.map_err(failed)?));
                 continue;
             }
@@ -113,7 +114,7 @@ fn demanded_version(
     session: &Session<'_>,
     target: usize,
     home: usize,
-    copy: &Value,
+    (copy, home_copy): (&Value, Option<&Value>),
     demand: &Demand<'_>,
 ) -> Result<Option<String>, Status> {
     let Some(text) = demand.resource_version else { return Ok(None) };
@@ -125,9 +126,11 @@ fn demanded_version(
         ResourceVersion::Bare(bare) => Ok((target == home).then(|| bare.to_string())),
         ResourceVersion::Composite(composite) => {
             let slot = session.targets.get(target).and_then(|target| target.slot);
-            let seen = slot.and_then(|slot| composite.component(slot)).unwrap_or(0);
-            let now = version(copy).and_then(|text| text.parse::<u64>().ok()).unwrap_or(u64::MAX);
-            if composite.epoch() == session.space.epoch() && now <= seen {
+            let now = number(copy);
+            // Home decides; what a watch told from lists says of no other member how far it was.
+            let is_homes = home_copy.is_some_and(|home| number(home) == composite.own());
+            let admits = is_homes || composite.admits(slot, now);
+            if composite.epoch() == session.space.epoch() && admits {
                 Ok(Some(now.to_string()))
             } else {
                 Err(conflict(
@@ -136,6 +139,11 @@ fn demanded_version(
             }
         }
     }
+}
+
+/// A copy's version; greater than any where there is none.
+fn number(copy: &Value) -> u64 {
+    version(copy).and_then(|text| text.parse().ok()).unwrap_or(u64::MAX)
 }
 
 fn conflict(message: &str) -> Status {

@@ -1,9 +1,10 @@
 //! Writes to objects that tenbin did not make: the member that a GET shows, and nobody else.
 
+use tenbin_model::body::Present;
 use tenbin_model::status::{Reason, Status};
 
 use crate::answer::Answer;
-use crate::copies::{Copy, Standing};
+use crate::copies::{Copy, Standing, version};
 use crate::engine::is_split;
 use crate::session::Session;
 use crate::verdict::{self, Step, Verdict};
@@ -12,7 +13,11 @@ use crate::verdict::{self, Step, Verdict};
 /// object, where the configuration wants that.
 pub(crate) async fn pass(session: &Session<'_>, standing: &Standing, step: Step) -> Answer {
     let Some(shown) = standing.shown() else { return nowhere(standing) };
-    let mut answer = send(session, shown, step.clone()).await;
+    let present = match demanded(session, standing, shown, step.clone()) {
+        Ok(step) => step,
+        Err(status) => return status.into(),
+    };
+    let mut answer = send(session, shown, present).await;
     if answer.code >= 300 {
         return answer;
     }
@@ -25,7 +30,10 @@ pub(crate) async fn pass(session: &Session<'_>, standing: &Standing, step: Step)
     };
     if session.unmanaged_everywhere {
         for (target, _) in others() {
-            let other = send(session, target, step.clone()).await;
+            let other = match demanded(session, standing, target, step.clone()) {
+                Ok(step) => send(session, target, step).await,
+                Err(status) => status.into(),
+            };
             if other.code >= 300 {
                 let message = other.body.pointer("/message").and_then(|it| it.as_str());
                 answer.warnings.push(message.unwrap_or("a member refused").to_owned());
@@ -51,6 +59,24 @@ pub(crate) async fn pass(session: &Session<'_>, standing: &Standing, step: Step)
             .push(format!("objects of this name in {} were left alone", names.join(", ")));
     }
     answer
+}
+
+/// The step in the words of the member whose copy it is for.
+fn demanded(
+    session: &Session<'_>,
+    standing: &Standing,
+    target: usize,
+    step: Step,
+) -> Result<Step, Status> {
+    let version = standing.object(target).and_then(version).and_then(|text| text.parse().ok());
+    let Some(version) = version else { return Ok(step) };
+    let slot = session.targets.get(target).and_then(|target| target.slot);
+    let present = Present { space: &session.space, slot, version };
+    let body = present.demanded(step.content_type.as_deref(), &step.body)?;
+    Ok(match body {
+        Some(body) => Step { body, ..step },
+        None => step,
+    })
 }
 
 /// The answer where no member shows the object; where own is dead, nobody can tell.

@@ -28,7 +28,7 @@ const RAW: u32 = 2;
 #[derive(Debug, Clone)]
 pub(super) struct Envelope {
     /// Every field but `raw`.
-    others: Vec<u8>,
+    pub(super) others: Vec<u8>,
     /// The object, as last said.
     pub(super) raw: Vec<u8>,
 }

@@ -65,7 +65,7 @@ fn a_split_workload_is_homes_with_the_total_and_the_sums() {
       "metadata": {
         "name": "web",
         "uid": "uid-tokyo",
-        "resourceVersion": "1000000000000000000070000000000000000000700000000000000000007",
+        "resourceVersion": "100000000000000000007000000000000000000070000000000000000000700000000000000000000",
         "generation": 4,
         "labels": {
           "tenbin": "tokyo"

@@ -151,7 +151,8 @@ mod tests {
         Ok(query.to_string())
     }
 
-    const SEEN: &str = "watch=true&resourceVersion=70000000000000000001200000000000000000000";
+    const SEEN: &str =
+        "watch=true&resourceVersion=7000000000000000000120000000000000000000000000000000000000000";
 
     #[test]
     fn each_member_hears_its_own_component() {

@@ -13,8 +13,12 @@ fn space(epoch: u64, slots: usize) -> VersionSpace {
 }
 
 fn compose(epoch: u64, components: &[u64]) -> String {
+    compose_for(0, epoch, components)
+}
+
+fn compose_for(own: u64, epoch: u64, components: &[u64]) -> String {
     let names: Vec<_> = (0..components.len()).map(name).collect();
-    space(epoch, components.len()).compose(names.iter().zip(components.iter().copied()))
+    space(epoch, components.len()).compose_for(own, names.iter().zip(components.iter().copied()))
 }
 
 /// Compares as KEP-5504 lets clients compare: more digits are more, else the digits decide.
@@ -24,8 +28,8 @@ fn as_number(text: &str) -> (usize, &str) {
 }
 
 #[test]
-fn a_composite_is_the_epoch_and_twenty_digits_for_each_member() {
-    insta::assert_snapshot!(compose(7, &[4711, 0, u64::MAX]), @"7000000000000000047110000000000000000000018446744073709551615");
+fn a_composite_is_the_epoch_and_twenty_digits_for_each_member_and_for_the_object() {
+    insta::assert_snapshot!(compose_for(42, 7, &[4711, 0, u64::MAX]), @"700000000000000004711000000000000000000001844674407370955161500000000000000000042");
 }
 
 #[test]
@@ -50,7 +54,7 @@ fn what_is_no_version_is_refused() {
     assert_eq!(parse("18446744073709551616"), InvalidVersion::TooBig);
     assert_eq!(parse(&format!("1{}", "9".repeat(20))), InvalidVersion::TooBig);
     assert_eq!(parse(&"1".repeat(40)), InvalidVersion::Length(40));
-    assert_eq!(parse(&"1".repeat(65 * 20 + 1)), InvalidVersion::Length(1301));
+    assert_eq!(parse(&"1".repeat(66 * 20 + 1)), InvalidVersion::Length(1321));
 }
 
 #[test]
@@ -82,8 +86,9 @@ proptest! {
     fn what_was_composed_is_read_back(
         epoch in 1..10_u64.pow(19),
         components in vec(any::<u64>(), 2..=64),
+        own: u64,
     ) {
-        let text = compose(epoch, &components);
+        let text = compose_for(own, epoch, &components);
         let Ok(ResourceVersion::Composite(composite)) = ResourceVersion::parse(&text) else {
             panic!("{text} is no composite");
         };
@@ -92,6 +97,7 @@ proptest! {
             prop_assert_eq!(composite.component(slot), Some(*component));
         }
         prop_assert_eq!(composite.component(components.len()), None);
+        prop_assert_eq!(composite.own(), own);
     }
 
     #[test]
@@ -128,11 +134,8 @@ proptest! {
         drop(ResourceVersion::parse(&String::from_utf8_lossy(&bytes)));
         if let Ok(ResourceVersion::Composite(composite)) = ResourceVersion::parse(&digits) {
             let read: Vec<_> = (0..).map_while(|slot| composite.component(slot)).collect();
-            let again = if read.len() == 1 {
-                format!("{}{:020}", composite.epoch(), read[0])
-            } else {
-                compose(composite.epoch(), &read)
-            };
+            let mut again = composite.epoch().to_string();
+            again.extend(read.iter().chain([&composite.own()]).map(|part| format!("{part:020}")));
             prop_assert_eq!(again, digits);
         }
     }

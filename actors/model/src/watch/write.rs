@@ -90,7 +90,7 @@ impl WatchMerge {
             return;
         }
         let Some(names) = self.type_meta().cloned() else { return };
-        let mut metadata = json!({"resourceVersion": self.vector()});
+        let mut metadata = json!({"resourceVersion": self.vector(0)});
         if let (true, Some(metadata)) = (end, metadata.as_object_mut()) {
             metadata.insert("annotations".to_owned(), json!({INITIAL_END: "true"}));
         }
@@ -169,9 +169,10 @@ impl WatchMerge {
 
     fn put_single(&self, index: usize, bytes: &Bytes, out: &mut BytesMut) -> Result<(), ScanError> {
         let Some(member) = self.members.get(index) else { return Ok(()) };
-        let version = format!("\"{}\"", self.vector());
         let write = |object: &[u8], out: &mut BytesMut| -> Result<(), ScanError> {
             let outline = Outline::read(object, &self.options.label_key, self.options.show_state)?;
+            let version = outline.version(object).unwrap_or(0);
+            let version = format!("\"{}\"", self.vector(version));
             outline.write_at(object, &member.origin, version.as_bytes(), out);
             Ok(())
         };
@@ -208,7 +209,12 @@ impl WatchMerge {
             "/metadata/resourceVersion"
         };
         if let Some(version) = folded.pointer_mut(pointer) {
-            *version = Value::from(self.vector());
+            let is_home = |copy: &&&Held| {
+                let home = copy.mark.as_ref().map(|mark| &mark.home);
+                home.is_some() && self.names.get(copy.member) == home
+            };
+            let own = copies.iter().find(is_home).map_or(0, |copy| copy.version);
+            *version = Value::from(self.vector(own));
         }
         if let (IncludeObject::None, true, Some(object)) =
             (self.options.include_object, self.columns.is_table, folded.get_mut("object"))
@@ -244,7 +250,7 @@ impl WatchMerge {
         let head = format!(
             "{{\"kind\":\"Table\",\"apiVersion\":{},\"metadata\":{{\"resourceVersion\":\"{}\"}},\"columnDefinitions\":",
             quoted(api_version),
-            self.vector()
+            self.vector(0)
         );
         self.out.put_slice(head.as_bytes());
         if std::mem::take(&mut self.columns.due) {
@@ -257,10 +263,10 @@ impl WatchMerge {
         self.out.put_slice(b"]}");
     }
 
-    /// Up to where the client has seen every member.
-    pub(super) fn vector(&self) -> String {
+    /// Up to where the client has seen every member; with it an object of the version `own`.
+    pub(super) fn vector(&self, own: u64) -> String {
         let seen = self.members.iter().map(|member| (&member.name, member.seen()));
-        self.options.space.compose(seen)
+        self.options.space.compose_for(own, seen)
     }
 
     fn unfoldable(&self, index: usize) -> WatchError {

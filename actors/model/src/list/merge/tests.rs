@@ -93,15 +93,15 @@ fn typed_lists_become_one_with_the_version_in_front() {
         Some(document(TYPED, 22, &format!("{},{}", pod("x"), pod("y")))),
         None,
     ];
-    insta::assert_snapshot!(merge(options(), answers).unwrap(), @r#"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1000000000000000000110000000000000000002200000000000000000000"},"items":[{"metadata":{"annotations":{"tenbin/cluster":"tokyo"},"name":"x","namespace":"a"},"n":1.50},{"metadata":{"annotations":{"tenbin/cluster":"osaka"},"name":"y","namespace":"a"},"n":1.50}]}"#);
+    insta::assert_snapshot!(merge(options(), answers).unwrap(), @r#"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"100000000000000000011000000000000000000220000000000000000000000000000000000000000"},"items":[{"metadata":{"annotations":{"tenbin/cluster":"tokyo"},"name":"x","namespace":"a"},"n":1.50},{"metadata":{"annotations":{"tenbin/cluster":"osaka"},"name":"y","namespace":"a"},"n":1.50}]}"#);
 }
 
 #[test]
 fn lists_of_custom_resources_have_the_version_behind() {
     let answers = [Some(document(TYPED, 1, "")), Some(document(CUSTOM, 2, &pod("y"))), None];
-    insta::assert_snapshot!(merge(options(), answers).unwrap(), @r#"{"kind":"PodList","apiVersion":"v1","items":[{"metadata":{"annotations":{"tenbin/cluster":"osaka"},"name":"y","namespace":"a"},"n":1.50}],"metadata":{"resourceVersion":"1000000000000000000010000000000000000000200000000000000000000"}}"#);
+    insta::assert_snapshot!(merge(options(), answers).unwrap(), @r#"{"kind":"PodList","apiVersion":"v1","items":[{"metadata":{"annotations":{"tenbin/cluster":"osaka"},"name":"y","namespace":"a"},"n":1.50}],"metadata":{"resourceVersion":"100000000000000000001000000000000000000020000000000000000000000000000000000000000"}}"#);
     let answers = [None, Some(document(CUSTOM, 2, "")), None];
-    insta::assert_snapshot!(merge(options(), answers).unwrap(), @r#"{"apiVersion":"a/v1","items":[],"kind":"AList","metadata":{"resourceVersion":"1000000000000000000000000000000000000000200000000000000000000"}}"#);
+    insta::assert_snapshot!(merge(options(), answers).unwrap(), @r#"{"apiVersion":"a/v1","items":[],"kind":"AList","metadata":{"resourceVersion":"100000000000000000000000000000000000000020000000000000000000000000000000000000000"}}"#);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn annotations_are_edited_and_nothing_else_is() {
     ]
     .join(",");
     let merged = merge(options(), [Some(document(CUSTOM, 1, &items)), None, None]).unwrap();
-    insta::assert_snapshot!(merged.replace("\"tenbin/cluster\":\"tokyo\"", "@"), @r#"{"apiVersion":"a/v1","items":[{"apiVersion":"v1","x":[],"metadata":{"annotations":{@},"name":"a"}},{ "metadata" : { "name" : "b" , "annotations" : {@, "k" : "v" , "l":"w" } } , "z" : 1e400 },{"metadata":{"name":"c","annotations":{@}}},{"metadata":{"annotations":{@},"name":"d"}},{"metadata":{"annotations":{@}}},{"metadata":{"annotations":{@}},"y":"\"}"},{"metadata":{"annotations":{@}},"y":1},{"metadata":{"annotations":{@}}}],"kind":"AList","metadata":{"resourceVersion":"1000000000000000000010000000000000000000000000000000000000000"}}"#);
+    insta::assert_snapshot!(merged.replace("\"tenbin/cluster\":\"tokyo\"", "@"), @r#"{"apiVersion":"a/v1","items":[{"apiVersion":"v1","x":[],"metadata":{"annotations":{@},"name":"a"}},{ "metadata" : { "name" : "b" , "annotations" : {@, "k" : "v" , "l":"w" } } , "z" : 1e400 },{"metadata":{"name":"c","annotations":{@}}},{"metadata":{"annotations":{@},"name":"d"}},{"metadata":{"annotations":{@}}},{"metadata":{"annotations":{@}},"y":"\"}"},{"metadata":{"annotations":{@}},"y":1},{"metadata":{"annotations":{@}}}],"kind":"AList","metadata":{"resourceVersion":"100000000000000000001000000000000000000000000000000000000000000000000000000000000"}}"#);
 }
 
 #[test]

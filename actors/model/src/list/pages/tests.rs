@@ -205,7 +205,7 @@ proptest! {
 }
 
 fn token(left: &str) -> String {
-    let rv = "70000000000000000001000000000000000000101";
+    let rv = "7000000000000000000100000000000000000010100000000000000000000";
     URL_SAFE_NO_PAD.encode(format!(r#"{{"v":1,"rv":"{rv}","left":{left}}}"#))
 }
 
@@ -218,7 +218,7 @@ fn tokens_of_other_fleets_and_other_tenbins_are_refused() {
     let turn = r#"{"m":"tokyo","at":"newest"}"#;
     assert!(Page::continued(&token(&format!("[{turn}]")), None, &space(2), |_| true).is_ok());
     let other = |text: &str| URL_SAFE_NO_PAD.encode(text);
-    let rv = "80000000000000000001000000000000000000101";
+    let rv = "8000000000000000000100000000000000000010100000000000000000000";
     assert_eq!(code(&other(&format!(r#"{{"v":1,"rv":"{rv}","left":[{turn}]}}"#))), 410);
     assert_eq!(code(&other(&format!(r#"{{"v":1,"rv":"x","left":[{turn}]}}"#))), 400);
     assert_eq!(code(&other(&format!(r#"{{"v":2,"left":[{turn}]}}"#))), 400);
