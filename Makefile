@@ -80,11 +80,13 @@ $(TOOLS)/bin/cargo-%:
 	@env -u CARGO_TARGET_DIR CARGO_BUILD_JOBS=1 nice -n 19 \
 	  cargo install --quiet --locked --root $(TOOLS) cargo-$*
 
-soak: ## the long tests (marked ignored), optimised, one after the other
+soak: ## the long tests (marked ignored), optimised, one after the other; then 10 minutes of load
 	@integration/control-plane/build.sh >/dev/null
 	@integration/predictor/build.sh >/dev/null
 	@cargo build --release -p tenbin
 	@cargo test --release -p tenbin-integration -- --ignored --test-threads=1
+	@cargo build --release -p tenbin-integration --bin tenbin-load
+	@target/release/tenbin-load soak
 
 control-plane: ## builds the real parts (about 7 minutes once on 2 cores, then nothing)
 	@integration/control-plane/build.sh

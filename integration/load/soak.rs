@@ -145,14 +145,19 @@ impl Held {
     }
 }
 
+/// How the page of the actors calls requests and streams at members.
+const IN_FLIGHT: [&str; 2] = ["in_flight", "streams"];
+
 /// What all forwarders have in flight, as the page of the actors shows it.
 fn in_flight(page: &Value) -> u64 {
     match page {
         Value::Object(fields) => fields
             .iter()
-            .map(|(key, value)| match value.as_u64().filter(|_| key == "in_flight") {
-                Some(count) => count,
-                None => in_flight(value),
+            .map(|(key, value)| {
+                match value.as_u64().filter(|_| IN_FLIGHT.contains(&key.as_str())) {
+                    Some(count) => count,
+                    None => in_flight(value),
+                }
             })
             .sum(),
         Value::Array(values) => values.iter().map(in_flight).sum(),

@@ -192,3 +192,6 @@ fn chunks(
         Ok(Some((chunk, (body, connection))))
     })
 }
+
+#[cfg(test)]
+mod tests;
