@@ -13,6 +13,7 @@ mod pages;
 mod places;
 mod six_thousand;
 mod versions;
+mod watched;
 mod written_back;
 mod zipped;
 

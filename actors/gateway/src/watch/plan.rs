@@ -77,6 +77,8 @@ impl Plan {
         for key in OURS {
             drop(query.take(key));
         }
+        // For curl, wget and browsers lists come in many lines else, and an event is one.
+        query.set("pretty", "false");
         if let (Some(name), None) = (name, query.field_selector()) {
             // The deprecated prefix has the name in its path.
             query.set("fieldSelector", narrowed_to(None, name));
