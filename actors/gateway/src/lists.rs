@@ -247,15 +247,6 @@ impl Plan {
         }
     }
 
-    /// Whether the answer has objects with their specs, whose shape depends on the version.
-    fn shows_whole(&self) -> bool {
-        match self.accepted.form {
-            AnswerForm::Json => true,
-            AnswerForm::Partial(_) => false,
-            AnswerForm::Table(_) => self.include_object == IncludeObject::Object,
-        }
-    }
-
     /// The query in the words of one member, for its part of the page.
     fn query_for(
         &self,

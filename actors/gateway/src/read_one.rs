@@ -65,7 +65,8 @@ pub(crate) async fn read(asked: &Asked, object: &Object, class: WriteClass) -> A
     }
     warnings.extend(copies.namesakes(&asked.table, fold));
     let mut response = if copies.objects.is_empty() {
-        warnings.extend(serving::in_other_versions(asked, &object.collection.resource));
+        let (members, resource) = (asked.table.fleet.members(), &object.collection.resource);
+        warnings.extend(serving::in_other_versions(asked, members, resource));
         nobody(asked, object, &words, &silent)?
     } else if is_table {
         respond::json(200, copies.table(&asked.table, fold, include_object)?)

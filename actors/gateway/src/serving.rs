@@ -76,13 +76,17 @@ pub(crate) fn path_in<'p>(
 }
 
 /// What is said of the members that serve a kind, but not in the version that is asked for.
-pub(crate) fn in_other_versions(asked: &Asked, resource: &Resource) -> Vec<String> {
-    let (catalogue, members) = (asked.catalogue(), asked.table.fleet.members().iter());
+pub(crate) fn in_other_versions(
+    asked: &Asked,
+    members: &[Arc<Member>],
+    resource: &Resource,
+) -> Vec<String> {
+    let catalogue = asked.catalogue();
     let said = |member: &Arc<Member>| {
         let version = catalogue.other_version(&member.name, resource)?;
         Some(only(&member.name, version, resource))
     };
-    members.filter_map(said).collect()
+    members.iter().filter_map(said).collect()
 }
 
 fn only(member: &ClusterName, version: &str, Resource { group, plural, .. }: &Resource) -> String {

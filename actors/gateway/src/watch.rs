@@ -37,11 +37,13 @@ pub(crate) async fn watch(
     }
     let mut plan = Plan::new(&asked, collection, name.as_deref(), class)?;
     plan.narrow_to_node(&asked).await?;
-    let (pump, warnings) = match Pump::open(Rc::new(asked), plan).await? {
+    let left_out = plan.left_out(&asked);
+    let (pump, mut warnings) = match Pump::open(Rc::new(asked), plan).await? {
         Opened::Pump(pump, warnings) => (pump, warnings),
         Opened::Refused(response) => return Ok(response),
     };
     let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
+    warnings.extend(left_out);
     // A task of its own: members are read on, and left in time, while the client does not read.
     actix_rt::spawn(pump.run(sender));
     let mut headers = HeaderMap::new();

@@ -45,7 +45,8 @@ pub(super) async fn ask(
     if let Some(reason) = lost {
         return Reply::Dead(reason);
     }
-    let path = match serving::path_in(asked, member, path, plan.shows_whole()) {
+    let whole = plan.accepted.form.shows_whole(plan.include_object);
+    let path = match serving::path_in(asked, member, path, whole) {
         Ok(path) => path,
         Err(status) => return Reply::Barred(status),
     };

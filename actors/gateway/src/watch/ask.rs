@@ -34,8 +34,9 @@ pub(super) enum Reply {
 
 /// Asks a member for a list or a watch.
 pub(super) async fn ask(asked: &Asked, plan: &Plan, member: &Arc<Member>, next: Next) -> Reply {
-    let (target, accept) = plan.request(next);
-    let mut call = match asked.get(member, target, &accept) {
+    let request = plan.request(asked, member, next);
+    let call = request.and_then(|(target, accept)| asked.get(member, target, &accept));
+    let mut call = match call {
         Ok(call) => call,
         Err(status) => return Reply::Lacking(status),
     };
@@ -66,7 +67,9 @@ pub(super) async fn fetch(
     member: &Arc<Member>,
     fetch: &Fetch,
 ) -> Fetched {
-    let (target, accept) = plan.request_for(&fetch.namespace, &fetch.name);
+    let Ok((target, accept)) = plan.request_for(asked, member, fetch) else {
+        return Fetched::Nothing;
+    };
     let Ok(call) = asked.get(member, target, &accept) else { return Fetched::Silent };
     let Ok(answer) = asked.worker.lanes.send(member, call).await else { return Fetched::Silent };
     match (answer.status.as_u16(), answer.whole(ONE_LIMIT).await) {

@@ -14,10 +14,10 @@ use tenbin_model::request::query::Query;
 use tenbin_model::request::selector::{MemberFilter, member_filter, narrowed_to, node_name};
 use tenbin_model::resource_version::ResourceVersion;
 use tenbin_model::status::{Reason, Status};
-use tenbin_model::watch::{Next, Start, WatchOptions};
+use tenbin_model::watch::{Fetch, Next, Start, WatchOptions};
 
 use crate::asked::{Asked, target};
-use crate::find;
+use crate::{find, serving};
 
 /// The shortest time after which a watch without a limit ends, as an API server has it.
 const SHORTEST: Duration = Duration::from_mins(30);
@@ -112,6 +112,16 @@ impl Plan {
         self.filter.is_unfolding()
     }
 
+    /// What is said of the members whose objects cannot be shown in the version that is asked for.
+    pub(crate) fn left_out(&self, asked: &Asked) -> Vec<String> {
+        if !self.shows_whole() {
+            return Vec::new();
+        }
+        let members = self.members(&asked.table.fleet);
+        let said = serving::in_other_versions(asked, &members, &self.collection.resource);
+        said.iter().map(|it| format!("left out: {it}")).collect()
+    }
+
     /// Leaves only the member whose node the pods are asked for.
     pub(crate) async fn narrow_to_node(&mut self, asked: &Asked) -> Result<(), Status> {
         if let Some(name) = self.query.field_selector().and_then(node_name) {
@@ -176,8 +186,14 @@ impl Plan {
         }
     }
 
-    /// Path, query and `Accept` of what is asked of a member.
-    pub(crate) fn request(&self, next: Next) -> (String, String) {
+    /// Path, query and `Accept` of what is asked of a member; 404 where it serves the kind in another
+    /// version only, and objects are to be shown whole.
+    pub(crate) fn request(
+        &self,
+        asked: &Asked,
+        member: &Member,
+        next: Next,
+    ) -> Result<(String, String), Status> {
         let mut query = self.query.clone();
         let watches = match next {
             Next::Nothing | Next::List => false,
@@ -192,18 +208,31 @@ impl Plan {
                 true
             }
         };
-        (target(&self.collection.path(), &query.to_string()), self.accept(watches))
+        let path = self.collection.path();
+        let path = serving::path_in(asked, member, &path, self.shows_whole())?;
+        Ok((target(&path, &query.to_string()), self.accept(watches)))
     }
 
-    /// Path, query and `Accept` of a list of one object.
-    pub(crate) fn request_for(&self, namespace: &str, name: &str) -> (String, String) {
+    /// As [`Plan::request`], for a list of one object.
+    pub(crate) fn request_for(
+        &self,
+        asked: &Asked,
+        member: &Member,
+        Fetch { namespace, name, .. }: &Fetch,
+    ) -> Result<(String, String), Status> {
         let mut query = self.query.clone();
         query.set("fieldSelector", narrowed_to(self.query.field_selector(), name));
         let mut collection = self.collection.clone();
         if !namespace.is_empty() {
-            collection.namespace = Some(namespace.to_owned());
+            collection.namespace = Some(namespace.clone());
         }
-        (target(&collection.path(), &query.to_string()), self.accept(false))
+        let path = collection.path();
+        let path = serving::path_in(asked, member, &path, self.shows_whole())?;
+        Ok((target(&path, &query.to_string()), self.accept(false)))
+    }
+
+    fn shows_whole(&self) -> bool {
+        self.accepted.form.shows_whole(self.include_object)
     }
 
     /// Partial metadata has another name in lists than in watches.

@@ -3,6 +3,7 @@
 //! Answers that tenbin merges or annotates are JSON: kubectl and client-go name `application/json`
 //! or `*/*` after protobuf. Protobuf, CBOR and YAML are therefore never asked of a member there.
 
+use crate::list::IncludeObject;
 use crate::status::{Reason, Status};
 
 /// The form in which a client wants an answer.
@@ -23,6 +24,19 @@ pub enum MetaVersion {
     V1,
     /// `v1beta1`.
     V1Beta1,
+}
+
+// === impl AnswerForm ===
+
+impl AnswerForm {
+    /// Whether answers have objects with their specs, whose shape depends on the version.
+    pub fn shows_whole(self, in_rows: IncludeObject) -> bool {
+        match self {
+            Self::Json => true,
+            Self::Partial(_) => false,
+            Self::Table(_) => in_rows == IncludeObject::Object,
+        }
+    }
 }
 
 /// What a client accepts.
