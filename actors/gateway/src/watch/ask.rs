@@ -34,7 +34,7 @@ pub(super) enum Reply {
 
 /// Asks a member for a list or a watch.
 pub(super) async fn ask(asked: &Asked, plan: &Plan, member: &Arc<Member>, next: Next) -> Reply {
-    let request = plan.request(asked, member, next);
+    let request = plan.request(asked, member, next).await;
     let call = request.and_then(|(target, accept)| asked.get(member, target, &accept));
     let mut call = match call {
         Ok(call) => call,
@@ -67,7 +67,7 @@ pub(super) async fn fetch(
     member: &Arc<Member>,
     fetch: &Fetch,
 ) -> Fetched {
-    let Ok((target, accept)) = plan.request_for(asked, member, fetch) else {
+    let Ok((target, accept)) = plan.request_for(asked, member, fetch).await else {
         return Fetched::Nothing;
     };
     let Ok(call) = asked.get(member, target, &accept) else { return Fetched::Silent };

@@ -1,5 +1,6 @@
 //! What a watch request comes to, before any member is asked.
 
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tenbin_model::status::{Reason, Status};
 use tenbin_model::watch::{Fetch, Next, Start, WatchOptions};
 
 use crate::asked::{Asked, target};
+use crate::involved::Involved;
 use crate::{find, serving};
 
 /// The shortest time after which a watch without a limit ends, as an API server has it.
@@ -188,13 +190,13 @@ impl Plan {
 
     /// Path, query and `Accept` of what is asked of a member; 404 where it serves the kind in another
     /// version only, and objects are to be shown whole.
-    pub(crate) fn request(
+    pub(crate) async fn request(
         &self,
         asked: &Asked,
-        member: &Member,
+        member: &Arc<Member>,
         next: Next,
     ) -> Result<(String, String), Status> {
-        let mut query = self.query.clone();
+        let mut query = self.query_for(asked, member).await;
         let watches = match next {
             Next::Nothing | Next::List => false,
             Next::Version => {
@@ -214,14 +216,15 @@ impl Plan {
     }
 
     /// As [`Plan::request`], for a list of one object.
-    pub(crate) fn request_for(
+    pub(crate) async fn request_for(
         &self,
         asked: &Asked,
-        member: &Member,
+        member: &Arc<Member>,
         Fetch { namespace, name, .. }: &Fetch,
     ) -> Result<(String, String), Status> {
-        let mut query = self.query.clone();
-        query.set("fieldSelector", narrowed_to(self.query.field_selector(), name));
+        let mut query = self.query_for(asked, member).await;
+        let selector = narrowed_to(query.field_selector(), name);
+        query.set("fieldSelector", selector);
         let mut collection = self.collection.clone();
         if !namespace.is_empty() {
             collection.namespace = Some(namespace.clone());
@@ -229,6 +232,16 @@ impl Plan {
         let path = collection.path();
         let path = serving::path_in(asked, member, &path, self.shows_whole())?;
         Ok((target(&path, &query.to_string()), self.accept(false)))
+    }
+
+    /// What is asked for, in the words of a member.
+    async fn query_for(&self, asked: &Asked, member: &Arc<Member>) -> Query {
+        let mut query = self.query.clone();
+        let members = slice::from_ref(member);
+        // Found anew each time: a copy can be made while the watch lasts.
+        let involved = Involved::find(asked, members, &self.collection, &query).await;
+        involved.translate(&mut query, &member.name);
+        query
     }
 
     fn shows_whole(&self) -> bool {
