@@ -52,6 +52,8 @@ enum Done {
 #[derive(Default)]
 struct Link {
     member: Option<Arc<Member>>,
+    /// The version from which it was last watched.
+    watched: u64,
     /// A body that is not being read, because the merge wants nothing of it now.
     idle: Option<AnswerBody>,
     doing: Doing,
@@ -220,7 +222,6 @@ impl Pump {
                 link.doing = Doing::Nothing;
                 match chunk {
                     Ok(Some(chunk)) => {
-                        link.failures = 0;
                         link.idle = Some(body);
                         self.merge.push(index, &chunk);
                     }
@@ -277,6 +278,7 @@ impl Pump {
     fn ask(&mut self, index: usize, next: Next) {
         let Some(link) = self.links.get_mut(index) else { return };
         let Some(member) = link.member.clone() else { return };
+        link.goes_on(next);
         link.doing = Doing::Asking;
         let (attempt, wait) = (link.attempt, link.wait());
         let (asked, plan) = (Rc::clone(&self.asked), Rc::clone(&self.plan));
@@ -334,6 +336,19 @@ impl Link {
         self.idle = None;
     }
 
+    /// Notes what it is asked next. Only a list with a version, a change or a bookmark is progress:
+    /// who is asked for the same again, whatever it sent, is asked after a pause.
+    fn goes_on(&mut self, next: Next) {
+        match next {
+            Next::Watch(version) if version != self.watched => {
+                self.watched = version;
+                self.failures = 0;
+            }
+            Next::List if self.watched > 0 => self.failures = self.failures.max(1),
+            Next::Watch(_) | Next::List | Next::Version | Next::Nothing => {}
+        }
+    }
+
     /// How long to wait before the next attempt.
     fn wait(&self) -> Duration {
         match self.failures {
@@ -358,4 +373,40 @@ async fn tell(client: &mpsc::Sender<Bytes>, error: &WatchError) {
     debug!(%error, "a merged watch ends");
     let line = format!("{{\"type\":\"ERROR\",\"object\":{}}}\n", told(error).to_json());
     client.send_timeout(Bytes::from(line), SLOW_LIMIT).await.ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pauses before these questions, each of which a member begins to answer.
+    fn pauses(asked: &[Next]) -> Vec<u128> {
+        let mut link = Link::default();
+        let mut pause = |next: &Next| {
+            link.goes_on(*next);
+            let wait = link.wait();
+            link.failures += 1;
+            wait.as_millis()
+        };
+        asked.iter().map(&mut pause).collect()
+    }
+
+    #[test]
+    fn whoever_tells_something_is_asked_on_without_a_pause() {
+        let asked = [Next::List, Next::Watch(5), Next::Watch(7), Next::Watch(9)];
+        assert_eq!(pauses(&asked), [0, 0, 0, 0]);
+        assert_eq!(pauses(&[Next::Version, Next::Watch(5)]), [0, 0]);
+    }
+
+    #[test]
+    fn a_list_that_settles_nothing_is_asked_for_again_after_ever_longer_pauses() {
+        assert_eq!(pauses(&[Next::List; 8]), [0, 100, 200, 400, 800, 1600, 2000, 2000]);
+    }
+
+    #[test]
+    fn a_watch_that_ends_without_a_change_is_asked_for_again_after_ever_longer_pauses() {
+        assert_eq!(pauses(&[Next::Watch(5); 4]), [0, 100, 200, 400]);
+        let refused = [Next::List, Next::Watch(5), Next::List, Next::Watch(6), Next::List];
+        assert_eq!(pauses(&refused), [0, 0, 100, 0, 100]);
+    }
 }
