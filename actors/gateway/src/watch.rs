@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 use self::plan::Plan;
 use self::pump::{Opened, Pump};
 use crate::asked::Asked;
-use crate::find;
 use crate::respond::{self, Answered};
+use crate::{find, serving};
 
 /// How many chunks wait for a client that reads slowly; each has some 256 KiB at most.
 const CHUNKS_AHEAD: usize = 2;
@@ -29,6 +29,10 @@ pub(crate) async fn watch(
     name: Option<String>,
     class: WriteClass,
 ) -> Answered {
+    if asked.catalogue().is_unwatchable(&collection.resource) {
+        // Its lists have no version to go on from. Who serves it refuses, in its own words.
+        return serving::pass(&asked, &collection).await;
+    }
     if let (Some(name), true) = (&name, plan::is_bare(&asked)?) {
         // The version is that of one object, in the member that has it.
         let collection = collection.clone();

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use tenbin_integration::{Space, deployment};
+use tenbin_integration::{Response, Space, deployment, eventually};
 
 use super::{DAEMON, FLEET, NAMES, filled, names};
 
@@ -18,6 +18,18 @@ fn an_event_is_one_line_for_every_client() -> Result<()> {
             assert_eq!(text.lines().count(), NAMES.len(), "{agent}{query}: {text}");
         }
     }
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_watched_is_refused_as_an_api_server_refuses_it() -> Result<()> {
+    let path = "/api/v1/componentstatuses?watch=1&timeoutSeconds=1";
+    let wanted = FLEET.cluster("tokyo")?.client()?.get(path)?;
+    // Until the daemon knows what there is, it tries.
+    let answer = eventually!(DAEMON.client()?.get(path), |it: &Response| it.status == 405);
+    assert_eq!((answer.status, answer.json()?), (wanted.status, wanted.json()?));
+    let watch = DAEMON.kubectl()?.run(["get", "componentstatuses", "-w"])?;
+    assert!(watch.stderr.contains("watch is not supported"), "{watch:?}");
     Ok(())
 }
 

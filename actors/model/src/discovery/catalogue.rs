@@ -74,6 +74,14 @@ impl Catalogue {
         self.members.iter().filter(move |(_, known)| holds(known)).map(|(name, _)| name)
     }
 
+    /// Whether a resource is served, and by nobody in a way that can be watched.
+    pub fn is_unwatchable(&self, resource: &Resource) -> bool {
+        let verbs =
+            |(_, known): &(_, Known)| known.part(&resource.group)?.has_verb(resource, "watch");
+        let mut said = self.members.iter().filter_map(verbs).peekable();
+        said.peek().is_some() && !said.any(|watches| watches)
+    }
+
     /// The version in which a member serves a resource, where that is not the one asked for.
     pub fn other_version(&self, member: &ClusterName, resource: &Resource) -> Option<&str> {
         let Resource { group, plural, .. } = resource;

@@ -66,6 +66,17 @@ impl Groups {
         self.versions_with(group, plural).any(|it| it == version)
     }
 
+    /// Whether a verb is among those of a resource; `None` where it is not served.
+    pub fn has_verb(
+        &self,
+        Resource { group, version, plural }: &Resource,
+        verb: &str,
+    ) -> Option<bool> {
+        let version = self.versions(group).find(|it| text(it, "version") == version)?;
+        let found = list(version, "resources").iter().find(|it| text(it, "resource") == plural)?;
+        Some(list(found, "verbs").iter().any(|it| it == verb))
+    }
+
     /// The versions in which a resource is served, the preferred one first.
     pub fn versions_with(&self, group: &str, plural: &str) -> impl Iterator<Item = &str> {
         self.versions(group)

@@ -137,6 +137,29 @@ fn a_member_that_serves_another_version_is_asked_in_that() {
 }
 
 #[test]
+fn only_what_is_served_and_nowhere_watched_cannot_be_watched() {
+    let member = |group: &str, verbs: &[&str]| {
+        let version =
+            json!({"version": "v1", "resources": [{"resource": "things", "verbs": verbs}]});
+        let items = json!([{"metadata": {"name": group}, "versions": [version]}]);
+        Known { groups: Some(groups(&items)), ..Known::default() }
+    };
+    let unwatchable = |members: Vec<Known>| {
+        let names = ["tokyo", "osaka"].into_iter().map(name);
+        let resource =
+            Resource { group: "a".into(), version: "v1".into(), plural: "things".into() };
+        Catalogue::new(names.zip(members).collect()).is_unwatchable(&resource)
+    };
+    let (lists, watches) = (["get", "list"], ["get", "list", "watch"]);
+    assert!(unwatchable(vec![member("a", &lists), member("a", &lists)]));
+    assert!(unwatchable(vec![member("b", &watches), member("a", &lists)]));
+    assert!(unwatchable(vec![member("a", &[]), Known::default()]));
+    assert!(!unwatchable(vec![member("a", &lists), member("a", &watches)]));
+    assert!(!unwatchable(vec![member("b", &lists), Known::default()]));
+    assert!(!unwatchable(vec![Known::default(), Known::default()]));
+}
+
+#[test]
 fn a_schema_keeps_the_hash_of_the_member_that_names_it() {
     let known = tokyo();
     let schemas = known.schemas.unwrap();
