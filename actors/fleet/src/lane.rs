@@ -24,14 +24,14 @@ use crate::places::{Kind, Ticket};
 use crate::streams::{Refusal, Streams};
 
 /// How long a list's first byte may take (`reads.md`).
-pub const READ_LIMIT: Duration = Duration::from_secs(30);
+pub const READ_LIMIT: Option<Duration> = Some(Duration::from_secs(30));
 /// How long a write's first byte may take (`reads.md`).
-pub const WRITE_LIMIT: Duration = Duration::from_mins(1);
+pub const WRITE_LIMIT: Option<Duration> = Some(Duration::from_mins(1));
 /// After this silence a member must show that it lives (`reads.md`).
 const SILENCE: Duration = Duration::from_secs(1);
 /// The patience with a body that is to come at once.
-pub const PROMPT: Patience = Patience { silence: SILENCE, limit: Some(READ_LIMIT) };
-/// The patience with streams that are silent by nature: watches and logs that follow.
+pub const PROMPT: Patience = Patience { silence: SILENCE, limit: READ_LIMIT };
+/// The patience with what is silent by nature: watches, logs, applications behind a proxy.
 pub const STREAM: Patience = Patience { silence: Duration::from_secs(15), limit: None };
 /// How long a credential plugin may take.
 const CREDENTIAL_LIMIT: Duration = Duration::from_secs(5);
@@ -49,8 +49,8 @@ pub struct Call {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
-    /// How long the head of the answer may take.
-    pub first_byte: Duration,
+    /// How long the head of the answer may take; `None` is as long as the member lives.
+    pub first_byte: Option<Duration>,
     /// How long the body may be silent.
     pub patience: Patience,
 }
@@ -180,7 +180,7 @@ async fn attempt(
     call: &Call,
     authorization: Option<&HeaderValue>,
 ) -> Result<Heard, Failure> {
-    let patience = Patience { silence: SILENCE, limit: Some(call.first_byte) };
+    let patience = Patience { silence: SILENCE, limit: call.first_byte };
     tokio::select! {
         biased;
         heard = ask(lane, member, call, authorization) => heard,

@@ -26,7 +26,9 @@ use crate::answer::{Answer, AnswerBody};
 use crate::connect;
 use crate::fault::Fault;
 use crate::forwarder::{Forwarder, Outcome};
-use crate::lane::{Call, PROMPT, STREAM, admit, authorization, doubted, lost, tell, unsent};
+use crate::lane::{
+    Call, PROMPT, STREAM, WRITE_LIMIT, admit, authorization, doubted, lost, tell, unsent,
+};
 use crate::member::Member;
 use crate::patience::Patience;
 use crate::places::{Kind, Ticket};
@@ -75,7 +77,8 @@ pub async fn upgrade(member: &Arc<Member>, call: Call) -> Result<Reply, Fault> {
     let tls = Arc::clone(&member.access.tls);
     let io = connect::secured(&member.access, tls).await.map_err(unsent)?;
     let mut framed = Framed::new(io, ClientCodec::default());
-    let patience = Patience { silence: PROMPT.silence, limit: Some(call.first_byte) };
+    let patience = Patience { silence: PROMPT.silence, limit: call.first_byte.or(WRITE_LIMIT) };
+    let patience_with_body = call.patience;
     let head = head(member, call, authorization)?;
     let exchanged = tokio::select! {
         biased;
@@ -106,7 +109,7 @@ pub async fn upgrade(member: &Arc<Member>, call: Call) -> Result<Reply, Fault> {
     let body = AnswerBody {
         member: member.name.clone(),
         chunks: chunks(framed).boxed_local(),
-        patience: PROMPT,
+        patience: patience_with_body,
         forwarder: member.forwarder.clone(),
         _ticket: ticket,
     };

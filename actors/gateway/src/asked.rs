@@ -8,12 +8,13 @@ use actix_http::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderV
 use actix_http::{Method, Payload, Request};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use tenbin_fleet::lane::{Call, PROMPT, READ_LIMIT, WRITE_LIMIT};
+use tenbin_fleet::lane::{Call, PROMPT, READ_LIMIT, STREAM, WRITE_LIMIT};
 use tenbin_fleet::member::Member;
 use tenbin_model::discovery::catalogue::Catalogue;
 use tenbin_model::identity::{Caller, Passage};
+use tenbin_model::request::classify::Head;
 use tenbin_model::request::headers::{self, Connection};
-use tenbin_model::request::path::RequestPath;
+use tenbin_model::request::lasting::{Lasting, lasting};
 use tenbin_model::request::query::Query;
 use tenbin_model::request::selector::member_filter;
 use tenbin_model::request::versions::{BareMeans, in_words_of};
@@ -119,13 +120,15 @@ impl Asked {
         body: Bytes,
     ) -> Result<Call, Status> {
         let reads = self.method == Method::GET || self.method == Method::HEAD;
+        let limit = if reads { READ_LIMIT } else { WRITE_LIMIT };
+        let lasts = self.lasting().is_some();
         Ok(Call {
             method: self.method.clone(),
             path_and_query,
             headers: self.passage(member)?,
             body,
-            first_byte: if reads { READ_LIMIT } else { WRITE_LIMIT },
-            patience: PROMPT,
+            first_byte: limit.filter(|_| !lasts),
+            patience: if lasts { STREAM } else { PROMPT },
         })
     }
 
@@ -159,24 +162,9 @@ impl Asked {
         Ok(query.to_string())
     }
 
-    /// Whether the answer may be silent for long without being dead.
-    pub(crate) fn is_stream(&self) -> bool {
-        is_stream(&self.path, &self.query)
-    }
-}
-
-/// Whether what is asked for has no end of its own: a watch, or a log that follows.
-pub(crate) fn is_stream(path: &str, query: &str) -> bool {
-    Query::parse(query).is_ok_and(|query| query.watches() || query.is_set("follow"))
-        || path.contains("/watch/") && is_watch(path)
-}
-
-/// Whether a path has the deprecated `/watch/` prefix; a name may be `watch` as well.
-fn is_watch(path: &str) -> bool {
-    match RequestPath::parse(path) {
-        Ok(RequestPath::WatchCollection(_) | RequestPath::WatchObject(_)) => true,
-        Ok(RequestPath::Member { rest, .. }) => is_watch(&rest),
-        Ok(_) | Err(_) => false,
+    /// Whether the answer may last, and be silent for long without being dead.
+    pub(crate) fn lasting(&self) -> Option<Lasting> {
+        lasting(&Head { method: self.method.as_str(), path: &self.path, query: &self.query })
     }
 }
 

@@ -10,6 +10,7 @@ use actix_http::{HttpMessage as _, Request, Response};
 use tenbin_model::body::MAX_BODY;
 use tenbin_model::identity::Caller;
 use tenbin_model::request::classify::{Head, classify};
+use tenbin_model::request::lasting::lasting;
 use tenbin_model::request::route::{Route, route};
 use tenbin_model::request::upgrade;
 use tenbin_model::status::{Reason, Status};
@@ -51,7 +52,8 @@ async fn limited(
     request: &mut Request,
     caller: Caller,
 ) -> Answered {
-    let streams = asked::is_stream(request.path(), request.uri().query().unwrap_or_default());
+    let (path, query) = (request.path(), request.uri().query().unwrap_or_default());
+    let streams = lasting(&Head { method: request.method().as_str(), path, query }).is_some();
     let place = Places::enter(&worker.shared.places, &caller, streams, table.rules.limits)?;
     Ok(place.hold_during(answer(worker, table, request, caller).await?))
 }

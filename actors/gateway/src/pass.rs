@@ -10,12 +10,12 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use tenbin_fleet::answer::{Answer, AnswerBody};
 use tenbin_fleet::fault::Fault;
-use tenbin_fleet::lane::{PROMPT, STREAM};
 use tenbin_fleet::member::Member;
 use tenbin_model::body::strip_state;
 use tenbin_model::ids::ClusterName;
 use tenbin_model::list;
 use tenbin_model::request::headers::{self, Connection};
+use tenbin_model::request::lasting::Lasting;
 use tenbin_model::status::{Reason, Status};
 use tokio_util::sync::CancellationToken;
 
@@ -88,9 +88,7 @@ async fn send(
     query: &str,
     body: Bytes,
 ) -> Answered {
-    let streams = asked.is_stream();
     let mut call = asked.call(member, target(path, query), body)?;
-    call.patience = if streams { STREAM } else { PROMPT };
     // What the client can decode, the member may send: the bytes pass untouched.
     if let Some(value) = asked.headers.get(ACCEPT_ENCODING) {
         call.headers.insert(ACCEPT_ENCODING, value.clone());
@@ -101,7 +99,8 @@ async fn send(
     if asked.method == Method::HEAD {
         return Ok(respond::head(status.as_u16(), headers));
     }
-    let draining = streams.then(|| asked.worker.shared.draining.clone());
+    let in_lines = asked.lasting() == Some(Lasting::Lines);
+    let draining = in_lines.then(|| asked.worker.shared.draining.clone());
     Ok(respond::stream(status.as_u16(), headers, drained(body, draining)))
 }
 

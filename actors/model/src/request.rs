@@ -8,6 +8,7 @@ pub mod accept;
 pub mod classify;
 pub mod headers;
 pub mod kinds;
+pub mod lasting;
 pub mod path;
 pub mod query;
 pub mod route;

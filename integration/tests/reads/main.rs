@@ -9,6 +9,7 @@
 mod absent;
 mod columns;
 mod holder;
+mod lasting;
 mod pages;
 mod places;
 mod six_thousand;

@@ -15,7 +15,7 @@ use crate::lane::{Call, Lanes, PROMPT};
 use crate::patience::Patience;
 
 fn get(path: &str, patience: Patience) -> Call {
-    let (path, first_byte) = (path.to_owned(), PATIENCE);
+    let (path, first_byte) = (path.to_owned(), Some(PATIENCE));
     let (headers, body) = (HeaderMap::new(), Bytes::new());
     Call { method: Method::GET, path_and_query: path, headers, body, first_byte, patience }
 }

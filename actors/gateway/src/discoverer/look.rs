@@ -115,7 +115,7 @@ async fn ask<T>(
         path_and_query: path.to_owned(),
         headers,
         body: Bytes::new(),
-        first_byte: LIMIT,
+        first_byte: Some(LIMIT),
         patience: Patience { limit: Some(LIMIT), ..PROMPT },
     };
     let answer = lanes.send(member, call).await?;

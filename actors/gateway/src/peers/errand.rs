@@ -101,7 +101,7 @@ impl Errand {
                 Ok(respond::json(code, body.to_string()))
             }
             Self::Health { path } => {
-                ask(worker, own, path, HeaderMap::new(), HEALTH_LIMIT, MAX_HEALTH).await
+                ask(worker, own, path, HeaderMap::new(), Some(HEALTH_LIMIT), MAX_HEALTH).await
             }
             Self::Discovery { path } => {
                 let mut headers = HeaderMap::new();
@@ -146,7 +146,7 @@ async fn ask(
     own: &Arc<Member>,
     path: String,
     headers: HeaderMap,
-    first_byte: Duration,
+    first_byte: Option<Duration>,
     limit: usize,
 ) -> Answered {
     let call = Call {

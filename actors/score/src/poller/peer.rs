@@ -123,7 +123,7 @@ impl Inner {
             path_and_query: group.list_path(&self.namespace),
             headers,
             body: Bytes::new(),
-            first_byte: within,
+            first_byte: Some(within),
             patience: PROMPT,
         };
         let answer = self.lanes.send(member, call).await.map_err(|fault| no_answer(&fault))?;
