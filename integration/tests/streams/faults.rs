@@ -63,7 +63,7 @@ fn streams_end_with_the_member_that_is_killed() -> Result<()> {
         talks.push((*kind, Talk::start(kubectl.command(["logs", "-f", &pod]))?));
     }
     eventually!(FLEET.kubelet()?.open("logs", &pod), |open| *open == 4);
-    eventually!(in_flight(&daemon, DOOMED), |places| *places == 8);
+    eventually!(open_at(&daemon, DOOMED), |places| *places == 8);
     cluster.apiserver().running().signal(Signal::KILL)?;
     let began = now();
     for (kind, talk) in &mut talks {
@@ -71,16 +71,16 @@ fn streams_end_with_the_member_that_is_killed() -> Result<()> {
     }
     let took = began.elapsed();
     ensure!(took < Duration::from_secs(5), "ended after {took:?}");
-    eventually!(in_flight(&daemon, DOOMED), |places| *places == 0);
+    eventually!(open_at(&daemon, DOOMED), |places| *places == 0);
     Ok(())
 }
 
-/// How many requests the daemon counts as in flight at a member.
-fn in_flight(daemon: &Daemon, member: &str) -> Result<u64> {
+/// How many streams the daemon counts as open at a member.
+fn open_at(daemon: &Daemon, member: &str) -> Result<u64> {
     let page = daemon.admin().json("/actors")?;
     let mut states = page.as_array().into_iter().flatten().filter_map(|actor| actor.get("state"));
     let place =
-        |state: &Value| (state.get("cluster")? == member).then(|| state.get("in_flight")?.as_u64());
+        |state: &Value| (state.get("cluster")? == member).then(|| state.get("streams")?.as_u64());
     states.find_map(place).flatten().with_context(|| format!("no {member} in {page:#}"))
 }
 
