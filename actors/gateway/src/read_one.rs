@@ -92,9 +92,22 @@ pub(crate) async fn scale(asked: Asked, object: &Object) -> Answered {
     let scales = scales.objects.into_iter().filter_map(|(member, body)| {
         Some(Copy { member, object: serde_json::from_slice(&body).ok()? })
     });
+    let scales: Vec<Copy> = scales.collect();
+    let accepted = negotiate(asked.accept().as_deref())?;
+    let of_home = scales.iter().find(|scale| scale.member == home).or(scales.first());
+    let lead = of_home.map(|scale| scale.member.clone()).ok_or_else(unreadable)?;
     let space = &asked.table.fleet.space;
-    let folded = fold::fold_scale(&home, total, scales.collect(), space).ok_or_else(unreadable)?;
-    let mut response = respond::json(200, folded.to_string());
+    let mut answer = fold::fold_scale(&home, total, scales, space).ok_or_else(unreadable)?;
+    if matches!(accepted.form, AnswerForm::Table(_)) {
+        let lead = pass::named(&asked, &lead)?;
+        let table = match word(&asked, lead, &path, &accepted.upstream).await.said {
+            Said::Object(table) => serde_json::from_slice(&table).map_err(|_| unreadable())?,
+            Said::Not(code, body) => return Ok(respond::json(code, body)),
+            Said::Silent(fault) => return Err(fault.to_status()),
+        };
+        answer = fold::scale_table(table, answer);
+    }
+    let mut response = respond::json(200, answer.to_string());
     respond::warn(&mut response, &warnings);
     Ok(response)
 }

@@ -22,7 +22,7 @@ use serde_json::Value;
 use crate::ids::ClusterName;
 
 pub use group::{Groups, Marked, group};
-pub use object::{fold_object, fold_scale};
+pub use object::{fold_object, fold_scale, scale_table};
 pub use row::fold_row;
 
 /// The two ways in which copies become one.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use tenbin_integration::{Response, Space, Table, eventually};
+use tenbin_integration::{Response, Space, Table, deployment, eventually};
 
 use super::{DAEMON, FLEET, NAMES, all_pages, person};
 
@@ -61,5 +61,17 @@ fn every_page_has_the_columns_of_all_members() -> Result<()> {
     assert_eq!(said.matches("NAME").count(), 1, "one head for all pages: {said}");
     let table = Table::read(&said)?;
     assert_eq!(table.column("CLUSTER")?, ["tokyo", "tokyo", "osaka", "osaka", "nagoya", "nagoya"]);
+    Ok(())
+}
+
+#[test]
+fn the_scale_of_a_managed_object_is_a_table_of_all_its_replicas() -> Result<()> {
+    let space = Space::new(&FLEET, "columns-scale")?;
+    let client = DAEMON.client()?;
+    client.send_json("POST", &space.path("deployments"), &deployment("web", 6))?.success()?;
+    let args = ["get", "deployment", "web", "--subresource=scale", "-n", space.name()];
+    let table = DAEMON.kubectl()?.ok(args)?;
+    let words: Vec<&str> = table.split_whitespace().take(7).collect();
+    assert_eq!(words, ["NAME", "DESIRED", "AVAILABLE", "AGE", "web", "6", "0"], "{table}");
     Ok(())
 }

@@ -82,6 +82,23 @@ pub fn fold_scale(
     Some(scale)
 }
 
+/// The Table that a member made of its scale, with the counts of the folded one; the folded one itself
+/// where the member made no Table.
+pub fn scale_table(mut table: Value, folded: Value) -> Value {
+    let Some(columns) = table.get("columnDefinitions").and_then(Value::as_array) else {
+        return folded;
+    };
+    let names: Vec<Value> = columns.iter().filter_map(|it| it.get("name").cloned()).collect();
+    for (column, count) in [("Desired", "/spec/replicas"), ("Available", "/status/replicas")] {
+        let Some(place) = names.iter().position(|name| name == column) else { continue };
+        let cell = table.pointer_mut(&format!("/rows/0/cells/{place}"));
+        if let (Some(cell), Some(count)) = (cell, folded.pointer(count)) {
+            cell.clone_from(count);
+        }
+    }
+    table
+}
+
 // === impl Family ===
 
 impl Family {

@@ -220,6 +220,20 @@ fn a_scale_has_the_total_and_the_sum_of_what_runs() {
 }
 
 #[test]
+fn a_table_of_a_scale_has_the_counts_of_all() {
+    let folded = json!({"kind": "Scale", "spec": {"replicas": 10}, "status": {"replicas": 7}});
+    let table = |cells: Value| {
+        let columns = ["Name", "Desired", "Available", "Age"].map(|name| json!({"name": name}));
+        json!({"kind": "Table", "columnDefinitions": columns, "rows": [{"cells": cells}]})
+    };
+    let of_home = table(json!(["web", 5, 5, "2d"]));
+    let of_all = table(json!(["web", 10, 7, "2d"]));
+    assert_eq!(scale_table(of_home, folded.clone()), of_all);
+    let scale = json!({"kind": "Scale", "spec": {"replicas": 5}});
+    assert_eq!(scale_table(scale, folded.clone()), folded);
+}
+
+#[test]
 fn a_row_adds_up_counts_and_keeps_the_rest_of_homes() {
     let row = |copy: Copy, cells: Value| Copy {
         member: copy.member,
