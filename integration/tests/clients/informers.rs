@@ -143,8 +143,9 @@ fn a_restart_of_tenbin_is_no_relist_and_loses_nothing() -> Result<()> {
     let space = space("informer-restart")?;
     let cross = "[auth]\ncross = ['system:masters']";
     let mut daemon = FLEET.daemon().name("informer-restart").config(cross).start()?;
+    let name = |cluster: &str, round: u64| format!("{cluster}-{round}");
     for cluster in NAMES {
-        space.create_in(cluster, "configmaps", &config_map(cluster, "1"))?;
+        space.create_in(cluster, "configmaps", &config_map(&name(cluster, 0), "1"))?;
     }
     let informers =
         [start(&daemon, &space, "configmaps", false)?, start(&daemon, &space, "configmaps", true)?];
@@ -153,18 +154,27 @@ fn a_restart_of_tenbin_is_no_relist_and_loses_nothing() -> Result<()> {
     for informer in &informers {
         agrees(informer, &space, "configmaps")?;
     }
-    daemon.stop()?;
-    for cluster in NAMES {
-        // While nobody watches.
-        let path = space.path(&format!("configmaps/{cluster}"));
-        FLEET.cluster(cluster)?.client()?.send("DELETE", &path, None)?.success()?;
-        space.create_in(cluster, "configmaps", &config_map(&format!("{cluster}-new"), "1"))?;
-    }
-    daemon.start()?;
-    for informer in &informers {
-        let store = agrees(informer, &space, "configmaps")?;
-        assert_eq!((store.count("added"), store.count("deleted")), (8, 3), "{store:?}");
-        assert_eq!(store.count("list") + store.count("watch-list"), 1, "no relist: {store:?}");
+    for (round, signal) in (0..).zip(["SIGTERM", "SIGKILL"]) {
+        match signal {
+            "SIGTERM" => assert!(daemon.stop()?.success()),
+            _ => daemon.kill()?,
+        }
+        for cluster in NAMES {
+            // While nobody watches.
+            let client = FLEET.cluster(cluster)?.client()?;
+            let path = space.path(&format!("configmaps/{}", name(cluster, round)));
+            client.send("DELETE", &path, None)?.success()?;
+            let next = config_map(&name(cluster, round + 1), "1");
+            space.create_in(cluster, "configmaps", &next)?;
+        }
+        daemon.start()?;
+        for informer in &informers {
+            let store = agrees(informer, &space, "configmaps")?;
+            let told = (store.count("added"), store.count("deleted"));
+            assert_eq!(told, (8 + 3 * round, 3 + 3 * round), "{signal}: {store:?}");
+            let lists = store.count("list") + store.count("watch-list");
+            assert_eq!(lists, 1, "{signal} is no relist: {store:?}");
+        }
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tenbin_fleet::member::{Fleet, Member};
 use tenbin_model::config::Partial;
 use tenbin_model::fold::FoldClass;
+use tenbin_model::ids::ClusterName;
 use tenbin_model::list::IncludeObject;
 use tenbin_model::request::accept::{Accepted, AnswerForm, negotiate};
 use tenbin_model::request::kinds::WriteClass;
@@ -140,6 +141,19 @@ impl Plan {
             holds && self.filter.admits(&member.name)
         };
         fleet.members().iter().filter(admitted).cloned().collect()
+    }
+
+    /// Whether the client has seen a member that has left since: what it has of it, nobody can tell
+    /// it to forget.
+    pub(crate) fn has_left(&self, fleet: &Fleet) -> Option<ClusterName> {
+        let ResourceVersion::Composite(composite) = &self.version else { return None };
+        let resumes = composite.epoch() == fleet.space.epoch() && !self.initial_end;
+        let seen = |(slot, name): &(usize, &ClusterName)| {
+            let part = composite.component(*slot).unwrap_or(0);
+            part > 0 && self.filter.admits(name) && fleet.get(name.as_str()).is_none()
+        };
+        let mut slots = fleet.space.slots().iter().enumerate();
+        slots.find(|slot| resumes && seen(slot)).map(|(_, name)| name.clone())
     }
 
     /// Where the watch of a member begins.

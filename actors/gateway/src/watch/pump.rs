@@ -45,7 +45,10 @@ enum Done {
     Read(usize, u64, AnswerBody, Result<Option<Bytes>, Fault>),
     Replied(usize, u64, Next, Reply),
     Fetched(Fetch, Fetched),
+    /// A lacking or dead member may be asked again.
     Retry(usize),
+    /// A member may be asked again for what it owes.
+    Again(usize),
 }
 
 /// What is read of one member.
@@ -60,6 +63,8 @@ struct Link {
     /// Tells what is under way from what was given up.
     attempt: u64,
     failures: u32,
+    /// Whether it will be asked again for what it owes.
+    asked_again: bool,
 }
 
 /// What is under way with a member.
@@ -88,6 +93,9 @@ impl Pump {
     pub(super) async fn open(asked: Rc<Asked>, plan: Plan) -> Result<Opened, Status> {
         let fleet = asked.worker.shared.fleet.clone();
         let current = Arc::clone(&asked.table.fleet);
+        if let Some(name) = plan.has_left(&current) {
+            return Err(told(&WatchError::Left(name)));
+        }
         let members = plan.members(&current);
         let starts = members
             .iter()
@@ -159,8 +167,15 @@ impl Pump {
             match self.merge.next_chunk() {
                 Ok(Some(chunk)) => {
                     // Whoever does not read for long comes back from where it was.
-                    if client.send_timeout(chunk, SLOW_LIMIT).await.is_err() {
-                        return;
+                    tokio::select! {
+                        biased;
+                        sent = client.send_timeout(chunk, SLOW_LIMIT) => {
+                            if sent.is_err() {
+                                return;
+                            }
+                        }
+                        () = draining.cancelled() => return,
+                        () = tokio::time::sleep_until(end) => return,
                     }
                 }
                 Ok(None) => {}
@@ -209,7 +224,24 @@ impl Pump {
             } else if let Some(body) = link.idle.take_if(|_| wants) {
                 self.read(index, body);
             }
+            self.ask_again(index);
         }
+    }
+
+    /// Lets a member be asked again for what it owes, after a time.
+    fn ask_again(&mut self, index: usize) {
+        let owes = self.merge.owes(index);
+        let Some(link) = self.links.get_mut(index).filter(|it| owes && !it.asked_again) else {
+            return;
+        };
+        link.asked_again = true;
+        self.tasks.push(
+            async move {
+                tokio::time::sleep(WAIT_LIMIT).await;
+                Done::Again(index)
+            }
+            .boxed_local(),
+        );
     }
 
     fn done(&mut self, done: Done) -> Result<(), WatchError> {
@@ -242,6 +274,13 @@ impl Pump {
                 self.replied(index, next, reply)
             }
             Done::Fetched(fetch, answer) => self.merge.fetched(&fetch, answer),
+            Done::Again(index) => {
+                if let Some(link) = self.links.get_mut(index) {
+                    link.asked_again = false;
+                }
+                self.merge.retry(index);
+                Ok(())
+            }
             Done::Retry(index) => {
                 self.merge.retry(index);
                 Ok(())
@@ -250,6 +289,7 @@ impl Pump {
     }
 
     fn replied(&mut self, index: usize, next: Next, reply: Reply) -> Result<(), WatchError> {
+        let seen = self.merge.was_seen(index);
         let Some(link) = self.links.get_mut(index) else { return Ok(()) };
         match reply {
             Reply::Body(body) => {
@@ -259,11 +299,12 @@ impl Pump {
                 self.merge.opened(index, next);
             }
             Reply::Expired => return self.merge.expired(index),
-            Reply::Lacking(_) | Reply::Refused(_) => {
-                self.merge.lacking(index);
+            Reply::Lacking(status) if status.code == Reason::NotFound.code() || !seen => {
+                self.merge.lacking(index)?;
                 self.retry(index, LACKING_WAIT);
             }
-            Reply::Dead(_) => {
+            // An API server that starts refuses all until it has read its rules.
+            Reply::Lacking(_) | Reply::Refused(_) | Reply::Dead(_) => {
                 link.failures = link.failures.saturating_add(1);
                 let wait = link.wait();
                 if self.plan.partial {

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 
+use super::WatchError;
 use super::event::EventKind;
 use super::keys::{Body, Held, Key, Known, View};
-use super::member::{Change, Link, Listing, Said};
+use super::member::{Change, Link, Listing, Member, Said};
 use super::merge::{Fetch, Fetched, WatchMerge};
-use super::{WatchError, member};
 use crate::list::ScanError;
 use crate::list::outline::Outline;
 use crate::list::table::Row;
@@ -24,7 +24,6 @@ impl WatchMerge {
     pub(super) fn apply(&mut self, index: usize, change: &Change) -> Result<bool, WatchError> {
         self.align(index).map_err(|source| self.scan_error(index, source))?;
         let (key, held) = self.read(index, &change.bytes)?;
-        let mut known = self.keys.get(&key).cloned().unwrap_or_default();
         if let Some(member) = self.members.get_mut(index)
             && let Link::Listing(listing) = &mut member.link
             && change.listed
@@ -32,10 +31,10 @@ impl WatchMerge {
             listing.seen.insert(key.clone());
         }
         let gone = change.kind == EventKind::Deleted;
-        if !(change.listed && gone) && known.is_past(index, held.version) {
-            self.advance(index, change, held.version);
+        if self.is_no_news(index, change, &key, &held) {
             return Ok(true);
         }
+        let mut known = self.keys.get(&key).cloned().unwrap_or_default();
         if !self.began && held.mark.is_some() {
             self.advance(index, change, 0);
             known.settle(index, (!gone).then_some(held));
@@ -60,33 +59,72 @@ impl WatchMerge {
             self.ask(index, key, vec![elsewhere]);
             return Ok(false);
         }
+        let seen = self.members.get(index).map_or(0, |member| member.version);
         self.advance(index, change, version);
+        known.gone = None;
         if gone {
             // The last that was seen of it is what is told.
             known.settle(index, Some(held));
         }
-        self.tell(index, &known, &next, &before, &after)?;
-        self.keep(index, key, next, &after)?;
+        self.overtake(index, &key);
+        if self.settle_owed(index, &key, &next) {
+            self.postpone(index, &key, seen);
+        }
+        self.tell(index, &key, &known, &mut next, &before, &after)?;
+        if self.is_owed(&key) {
+            self.postpone(index, &key, seen);
+        }
+        self.keep(index, key, next)?;
         Ok(true)
+    }
+
+    /// Takes a change of which the client knows, or knows better; false where it is news.
+    fn is_no_news(&mut self, index: usize, change: &Change, key: &Key, held: &Held) -> bool {
+        let Some(known) = self.keys.get_mut(key) else { return false };
+        let gone = change.kind == EventKind::Deleted;
+        let past = !(change.listed && gone) && known.is_past(index, held.version);
+        let shown = !gone && known.is_shown(index, held.version);
+        if shown && !past {
+            known.copies_mut().filter(|it| it.member == index).for_each(|it| it.told = true);
+            known.meet(index);
+            self.overtake(index, key);
+        }
+        if past || shown {
+            self.advance(index, change, held.version);
+        }
+        past || shown
     }
 
     /// Takes the answer to a [`Fetch`].
     pub fn fetched(&mut self, fetch: &Fetch, answer: Fetched) -> Result<(), WatchError> {
+        let asked = self.open.len();
         self.open.retain(|open| open != fetch);
+        if self.open.len() == asked {
+            return Ok(());
+        }
+        let overtaken = self.overtaken.contains(fetch);
+        self.overtaken.retain(|it| it != fetch);
         let waits = self.members.get(fetch.waiting).and_then(|member| member.waits.clone());
         let same = |key: &Key| *key.name == *fetch.name && *key.namespace == *fetch.namespace;
         let Some(key) = waits.filter(same) else { return Ok(()) };
         let mut known = self.keys.get(&key).cloned().unwrap_or_default();
+        let takes_part = self.members.get(fetch.asked).is_some_and(Member::takes_part);
         let copy = match answer {
-            Fetched::Silent => None,
+            _ if !takes_part => None,
+            Fetched::Silent => {
+                self.owe(fetch.asked, &key)?;
+                None
+            }
             Fetched::Nothing => Some(None),
             Fetched::List(list) => Some(self.only(fetch.asked, &list)?),
         };
         match copy {
+            // Its own stream knows better; what is still missing is asked again.
+            _ if overtaken => {}
             // What its own stream has told, its own stream takes back.
             Some(None) if known.copy(fetch.asked).is_some() => self.silence(fetch),
             Some(copy) => {
-                known.settle(fetch.asked, copy);
+                known.learn(fetch.asked, copy);
                 self.keys.put(key, known);
             }
             None => self.silence(fetch),
@@ -101,10 +139,66 @@ impl WatchMerge {
         self.at(fetch.waiting, |member| member.silent |= 1 << fetch.asked);
     }
 
-    /// Tells a managed object that was held back; false where it has to wait.
+    /// Notes that a member has to be asked for an object again.
+    fn owe(&mut self, index: usize, key: &Key) -> Result<(), WatchError> {
+        let Some(member) = self.members.get_mut(index) else { return Ok(()) };
+        member.owed.insert(key.clone());
+        let too_many = member.owed.len() > MAX_KEYS;
+        if too_many { Err(WatchError::TooMany(MAX_KEYS)) } else { Ok(()) }
+    }
+
+    /// Takes it for told what the members had to say of an object; whether one still owes it.
+    fn settle_owed(&mut self, index: usize, key: &Key, known: &Known) -> bool {
+        let silent = self.members.get(index).map_or(0, |member| member.silent);
+        for (other, member) in self.members.iter_mut().enumerate() {
+            if (member.complete || known.is_settled(other)) && silent & (1 << other) == 0 {
+                member.owed.remove(key);
+            }
+        }
+        let owed = self.is_owed(key);
+        if !owed {
+            for member in &mut self.members {
+                member.postponed.remove(key);
+            }
+        }
+        owed
+    }
+
+    fn is_owed(&self, key: &Key) -> bool {
+        self.members.iter().any(|member| member.owed.contains(key))
+    }
+
+    /// Lets a client that comes back see again what a member told after `seen`, as long as others
+    /// owe the rest of it.
+    fn postpone(&mut self, index: usize, key: &Key, seen: u64) {
+        self.at(index, |member| {
+            member.postponed.entry(key.clone()).or_insert(seen);
+        });
+    }
+
+    /// A member's own stream has told of a key: answers to what was asked before are old.
+    fn overtake(&mut self, index: usize, key: &Key) {
+        let told = |open: &&Fetch| {
+            open.asked == index && *open.name == *key.name && *open.namespace == *key.namespace
+        };
+        self.overtaken.extend(self.open.iter().filter(told).cloned());
+        for member in self.members.iter_mut().filter(|member| member.waits.as_ref() == Some(key)) {
+            member.silent &= !(1 << index);
+        }
+    }
+
+    /// Tells an object that was held back, or that a member could not tell; false where it has to
+    /// wait.
     pub(super) fn tell_held(&mut self, index: usize, key: &Key) -> Result<bool, WatchError> {
-        let Some(known) = self.keys.get(key).cloned() else { return Ok(true) };
-        let missing = self.missing(index, key, &known, true);
+        let mut known = self.keys.get(key).cloned().unwrap_or_default();
+        let mut missing = self.missing(index, key, &known, true);
+        let itself = self.members.get(index).is_some_and(|member| {
+            let unsure = !member.complete && !known.is_settled(index);
+            unsure && member.takes_part() && member.silent & (1 << index) == 0
+        });
+        if itself {
+            missing.push(index);
+        }
         if !missing.is_empty() {
             self.ask(index, key.clone(), missing);
             return Ok(false);
@@ -114,8 +208,15 @@ impl WatchMerge {
             self.ask(index, key.clone(), vec![elsewhere]);
             return Ok(false);
         }
-        self.tell(index, &known, &known, &Views::new(), &after)?;
-        self.keep(index, key.clone(), known, &after)?;
+        let (was, before) = match known.gone.take() {
+            Some(was) => {
+                let views = self.views(&was);
+                (*was, views)
+            }
+            None => (known.clone(), Views::new()),
+        };
+        self.tell(index, key, &was, &mut known, &before, &after)?;
+        self.keep(index, key.clone(), known)?;
         Ok(true)
     }
 
@@ -136,7 +237,7 @@ impl WatchMerge {
             let version = outline.version(object).unwrap_or(0);
             let body = Body::Whole(Bytes::copy_from_slice(bytes));
             let uid = outline.uid.as_ref().into();
-            Ok((key, Held { member: index, version, told: true, uid, mark, body }))
+            Ok((key, Held { member: index, version, told: true, shown: false, uid, mark, body }))
         };
         read().map_err(|source| self.scan_error(index, source))
     }
@@ -173,11 +274,22 @@ impl WatchMerge {
         let rank = self.rank(index);
         let asked = self.members.iter().enumerate().filter(|(other, member)| {
             let matters = *other != index && (all || member.rank < rank);
-            let tells = matches!(member.link, Link::Off | Link::Listing(_) | Link::Watching(_));
+            let tells = member.takes_part();
             let unsure = !member.complete && !known.is_settled(*other);
             matters && tells && unsure && silent & (1 << other) == 0
         });
         asked.map(|(other, _)| other).collect()
+    }
+
+    /// Whether there may be a copy in a member that cannot be asked.
+    fn is_unsure(&self, index: usize, key: &Key, known: &Known) -> bool {
+        let silent = self.members.get(index).map_or(0, |member| member.silent);
+        let mut members = self.members.iter().enumerate();
+        key.member.is_none()
+            && members.any(|(other, member)| {
+                let unsure = !member.complete && !known.is_settled(other);
+                unsure && member.takes_part() && silent & (1 << other) != 0
+            })
     }
 
     fn ask(&mut self, index: usize, key: Key, members: Vec<usize>) {
@@ -202,7 +314,9 @@ impl WatchMerge {
         let existed = !complete && !known.is_met(index) && kind != EventKind::Added;
         if existed && known.copy(index).is_none() {
             known.settle(index, Some(held.clone()));
-            known.shown = None;
+            if !known.told && known.gone.is_none() {
+                known.shown = None;
+            }
         }
         known.meet(index);
         if known.shown.is_none() {
@@ -225,53 +339,80 @@ impl WatchMerge {
     fn tell(
         &mut self,
         index: usize,
+        key: &Key,
         known: &Known,
-        next: &Known,
+        next: &mut Known,
         before: &Views,
         after: &Views,
     ) -> Result<(), WatchError> {
         let shown = known.shown.clone().unwrap_or_default();
         let once = self.options.one_key_once;
-        for view in shown.iter().filter(|_| !once || after.is_empty()) {
+        next.gone = None;
+        if once && after.is_empty() && !shown.is_empty() {
+            if self.is_unsure(index, key, next) {
+                // Who cannot be asked may have the copy that lives; until then it is not gone.
+                next.gone = Some(Box::new(known.clone()));
+                return Ok(());
+            }
+            // Whichever copy the client has, it was the last.
+            if let Some((view, members)) = before.first() {
+                self.put(EventKind::Deleted, known, *view, members)?;
+            }
+        }
+        for view in shown.iter().filter(|_| !once) {
             let lost = before.iter().find(|(old, _)| old == view);
             if let (Some((view, members)), None) = (lost, after.iter().find(|(it, _)| it == view)) {
                 self.put(EventKind::Deleted, known, *view, members)?;
             }
         }
+        let mut now = Vec::new();
         for (view, members) in after {
             let was = before.iter().find(|(old, _)| old == view);
             let touched = members.contains(&index)
                 || was.is_some_and(|(_, members)| members.contains(&index));
             let kind = match shown.contains(view) {
-                true if touched => EventKind::Modified,
-                true => continue,
+                // What was owed may have been told meanwhile.
+                true if touched && !(before.is_empty() && next.is_told(members)) => {
+                    EventKind::Modified
+                }
+                // Whoever comes back may have what was told when others could not be asked.
+                true if once && !known.told && next.is_whole(members) => EventKind::Modified,
+                true => {
+                    now.push(*view);
+                    continue;
+                }
                 false if once && !shown.is_empty() => EventKind::Modified,
                 false => EventKind::Added,
             };
-            self.put(kind, next, *view, members)?;
+            if self.put(kind, next, *view, members)? {
+                now.push(*view);
+                next.show(members);
+                next.told = true;
+            } else {
+                // Its member cannot be asked; until then the client has what it had.
+                for member in members {
+                    self.owe(*member, key)?;
+                }
+                if once {
+                    now.clone_from(&shown);
+                }
+            }
         }
+        next.shown = Some(now);
         Ok(())
     }
 
     /// Keeps what is known now, without the content that nobody will need.
-    fn keep(
-        &mut self,
-        index: usize,
-        key: Key,
-        mut known: Known,
-        after: &Views,
-    ) -> Result<(), WatchError> {
-        let keeps = self.members.get(index).is_some_and(member::Member::keeps);
-        let all_complete = self.members.iter().all(|member| {
-            member.keeps() || matches!(member.link, Link::Lacking | Link::Dead | Link::Left)
-        });
-        if known.is_empty() && all_complete || key.member.is_some() && !keeps {
+    fn keep(&mut self, index: usize, key: Key, mut known: Known) -> Result<(), WatchError> {
+        let keeps = self.members.get(index).is_some_and(|member| member.keeps);
+        let owed = self.settle_owed(index, &key, &known);
+        if known.is_empty() && !owed || key.member.is_some() && !keeps {
+            // Who is not kept in mind is asked again when the name comes back.
             self.keys.forget(&key);
             return Ok(());
         }
-        known.shown = Some(after.iter().map(|(view, _)| *view).collect());
         for copy in known.copies_mut().filter(|copy| copy.mark.is_none()) {
-            let keeps = self.members.get(copy.member).is_some_and(member::Member::keeps);
+            let keeps = self.members.get(copy.member).is_some_and(|member| member.keeps);
             copy.body = match &copy.body {
                 Body::Whole(bytes) if keeps => self.stub(bytes),
                 Body::Stub(stub) if keeps => Body::Stub(stub.clone()),
@@ -286,7 +427,8 @@ impl WatchMerge {
                 members
                     .iter()
                     .enumerate()
-                    .any(|(index, member)| member.keeps() && known.copy(index).is_some())
+                    .any(|(index, member)| member.keeps && known.copy(index).is_some())
+                    || known.gone.is_some()
             });
             if self.keys.len() > MAX_KEYS {
                 return Err(WatchError::TooMany(MAX_KEYS));

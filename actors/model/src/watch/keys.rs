@@ -27,6 +27,10 @@ pub(super) struct Known {
     met: u64,
     /// What the client has; absent until something was told of the key.
     pub(super) shown: Option<Vec<View>>,
+    /// Whether the client was told of the key in this watch; else what it has is assumed.
+    pub(super) told: bool,
+    /// How it was before its last copy went, as long as the client may not be told that.
+    pub(super) gone: Option<Box<Known>>,
 }
 
 /// One member's copy.
@@ -36,6 +40,8 @@ pub(super) struct Held {
     pub(super) version: u64,
     /// Whether its member's own stream has come to this version; else it will.
     pub(super) told: bool,
+    /// Whether the client was told of just this version.
+    pub(super) shown: bool,
     pub(super) uid: Box<str>,
     pub(super) mark: Option<Mark>,
     pub(super) body: Body,
@@ -91,6 +97,29 @@ impl Known {
         })
     }
 
+    /// Whether the client has a member's copy of `version` already, since it was looked up.
+    pub(super) fn is_shown(&self, member: usize, version: u64) -> bool {
+        self.copy(member).is_some_and(|copy| copy.shown && version > 0 && copy.version == version)
+    }
+
+    /// Whether the client was told of these copies as they are.
+    pub(super) fn is_told(&self, members: &[usize]) -> bool {
+        members.iter().all(|member| self.copy(*member).is_some_and(|copy| copy.shown))
+    }
+
+    /// Whether all of these copies is at hand.
+    pub(super) fn is_whole(&self, members: &[usize]) -> bool {
+        let whole = |copy: &Held| matches!(copy.body, Body::Whole(_));
+        members.iter().all(|member| self.copy(*member).is_some_and(whole))
+    }
+
+    /// Notes that the client was told of these copies.
+    pub(super) fn show(&mut self, members: &[usize]) {
+        for copy in self.copies.iter_mut().filter(|copy| members.contains(&copy.member)) {
+            copy.shown = true;
+        }
+    }
+
     /// Whether a member's own stream has told of the key.
     pub(super) fn is_met(&self, member: usize) -> bool {
         self.met & bit(member) != 0
@@ -98,6 +127,19 @@ impl Known {
 
     pub(super) fn meet(&mut self, member: usize) {
         self.met |= bit(member);
+    }
+
+    /// Takes what a member said when it was asked; it may be older than what its stream has told.
+    pub(super) fn learn(&mut self, member: usize, copy: Option<Held>) {
+        let known = self.copy(member).map(|known| (known.version, known.told, known.shown));
+        let copy = match (known, copy) {
+            (Some((version, ..)), Some(copy)) if copy.version < version => return,
+            (Some((version, told, shown)), Some(copy)) if copy.version == version => {
+                Some(Held { told: told || copy.told, shown, ..copy })
+            }
+            (_, copy) => copy,
+        };
+        self.settle(member, copy);
     }
 
     /// Takes it for known what a member has.
@@ -157,6 +199,10 @@ impl Known {
 impl Keys {
     pub(super) fn get(&self, key: &Key) -> Option<&Known> {
         self.0.get(key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: &Key) -> Option<&mut Known> {
+        self.0.get_mut(key)
     }
 
     /// Keeps what is known of a key.

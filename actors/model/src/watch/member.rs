@@ -1,6 +1,6 @@
 //! One member's list or watch, as it arrives.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Deserialize;
@@ -29,7 +29,7 @@ pub(super) struct Change {
 pub(super) enum Said {
     Change(Change),
     Bookmark(u64),
-    /// What is known of this managed object can be told, since every member has spoken.
+    /// What is known of this object can be told, since those who had to speak have spoken.
     Held(Key),
     /// Its list is whole, and of this version.
     Listed(Option<u64>),
@@ -38,6 +38,8 @@ pub(super) enum Said {
         version: Option<u64>,
         complete: bool,
     },
+    /// All its copies were taken out: the client has nothing of it.
+    Gone,
     /// It does not remember what it was asked to begin with.
     Expired,
     /// It ends the watch.
@@ -59,6 +61,8 @@ pub(super) struct Member {
     pub(super) version: u64,
     /// Whether the client was told of some of it.
     pub(super) started: bool,
+    /// Whether its copies are kept in mind, since it was listed from the beginning.
+    pub(super) keeps: bool,
     /// Whether all of its objects are kept in mind.
     pub(super) complete: bool,
     /// Whether it has to be listed, since it forgot what was seen of it.
@@ -78,6 +82,10 @@ pub(super) struct Member {
     pub(super) waits: Option<Key>,
     /// The members, as bits, who cannot tell about that key.
     pub(super) silent: u64,
+    /// What it could not be asked about, and is asked again when it can.
+    pub(super) owed: BTreeSet<Key>,
+    /// What was not told in full, since others could not be asked; with what was seen before.
+    pub(super) postponed: BTreeMap<Key, u64>,
 }
 
 /// What is read of a member now.
@@ -126,6 +134,7 @@ impl Member {
             rank,
             version,
             started: false,
+            keeps: false,
             complete: false,
             relist: false,
             from_now: false,
@@ -137,6 +146,8 @@ impl Member {
             alignment: Alignment::new(),
             waits: None,
             silent: 0,
+            owed: BTreeSet::new(),
+            postponed: BTreeMap::new(),
         }
     }
 
@@ -145,7 +156,8 @@ impl Member {
     /// Whoever has seen a part of what exists begins at the oldest version that there is: it learns
     /// what happened since, or that nobody remembers.
     pub(super) fn seen(&self) -> u64 {
-        self.version.max(u64::from(self.started))
+        let told = self.postponed.values().copied().fold(self.version, u64::min);
+        told.max(u64::from(self.started || self.version > 0))
     }
 
     /// The bytes that were pushed and are not told.
@@ -157,15 +169,14 @@ impl Member {
         }
     }
 
-    /// Whether it has said what exists, or will not.
-    pub(super) fn is_settled(&self) -> bool {
-        let waits_for_nothing = matches!(self.link, Link::Lacking | Link::Dead | Link::Left);
-        waits_for_nothing || self.complete || self.version > 0
+    /// Whether it is there to be asked.
+    pub(super) fn takes_part(&self) -> bool {
+        !matches!(self.link, Link::Lacking | Link::Dead | Link::Left)
     }
 
-    /// Whether its copies are kept in mind.
-    pub(super) fn keeps(&self) -> bool {
-        self.complete || matches!(&self.link, Link::Listing(listing) if !listing.quiet)
+    /// Whether it has said what exists, or will not.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.takes_part() || self.complete || self.version > 0
     }
 
     /// Reads on; `None` asks for more bytes.

@@ -118,6 +118,8 @@ pub struct WatchMerge {
     pub(super) fetches: Vec<Fetch>,
     /// Questions without an answer.
     pub(super) open: Vec<Fetch>,
+    /// Those of them of whose object the asked member's own stream has told since.
+    pub(super) overtaken: Vec<Fetch>,
     pub(super) out: BytesMut,
 }
 
@@ -140,6 +142,7 @@ impl WatchMerge {
             end_due: false,
             fetches: Vec::new(),
             open: Vec::new(),
+            overtaken: Vec::new(),
             out: BytesMut::new(),
         };
         for (name, start) in members {
@@ -164,7 +167,8 @@ impl WatchMerge {
                 None => self.add(name.clone(), Start::Fresh),
                 Some(member) if matches!(member.link, Link::Left) => {
                     member.link = Link::Off;
-                    member.version = 0;
+                    member.keeps = true;
+                    member.from_now = false;
                 }
                 Some(_) => {}
             }
@@ -203,7 +207,10 @@ impl WatchMerge {
             member.ended = false;
             member.link = match asked {
                 Next::Nothing => return,
-                Next::List => Link::Listing(Box::new(Listing::new(false))),
+                Next::List => {
+                    member.keeps = true;
+                    Link::Listing(Box::new(Listing::new(false)))
+                }
                 Next::Version => Link::Listing(Box::new(Listing::new(true))),
                 Next::Watch(_) => Link::Watching(Lines::default()),
             };
@@ -236,10 +243,16 @@ impl WatchMerge {
     }
 
     /// Tells that a member has no such resource, or does not show it to the caller: nothing is
-    /// missing. [`WatchMerge::retry`] asks it again.
-    pub fn lacking(&mut self, member: usize) {
+    /// missing. [`WatchMerge::retry`] asks it again. An error where the client has some of it that
+    /// nobody remembers.
+    pub fn lacking(&mut self, member: usize) -> Result<(), WatchError> {
+        let Some(known) = self.members.get(member) else { return Ok(()) };
+        if !known.keeps && known.seen() > 0 {
+            return Err(WatchError::Expired(known.name.clone()));
+        }
         self.remove_all(member);
         self.at(member, |member| member.link = Link::Lacking);
+        Ok(())
     }
 
     /// Tells that nobody waits for a dead member, where it was not seen yet.
@@ -251,13 +264,27 @@ impl WatchMerge {
         });
     }
 
-    /// Tells that a lacking or dead member may be asked again.
+    /// Tells that a member may be asked again: a lacking or dead one for all it has, any other for
+    /// what it could not tell when it was asked.
     pub fn retry(&mut self, member: usize) {
         self.at(member, |member| {
             if matches!(member.link, Link::Lacking | Link::Dead) {
                 member.link = Link::Off;
             }
+            if !member.due.iter().any(|said| matches!(said, Said::Held(_))) {
+                member.due.extend(member.owed.iter().cloned().map(Said::Held));
+            }
         });
+    }
+
+    /// Whether a member is to be asked again before long, by [`WatchMerge::retry`].
+    pub fn owes(&self, member: usize) -> bool {
+        self.members.get(member).is_some_and(|member| !member.owed.is_empty())
+    }
+
+    /// Whether the client was told of something that a member has.
+    pub fn was_seen(&self, member: usize) -> bool {
+        self.members.get(member).is_some_and(|member| member.seen() > 0)
     }
 
     /// Whether more bytes of a member should be read now (backpressure).
@@ -340,6 +367,10 @@ impl WatchMerge {
                 member.from_now = false;
                 member.link = Link::Off;
             }),
+            Said::Gone => self.at(index, |member| {
+                member.started = !member.postponed.is_empty();
+                member.complete = false;
+            }),
             Said::Expired => self.expired(index)?,
             Said::Over => self.ended(index),
         }
@@ -371,8 +402,13 @@ impl WatchMerge {
     fn listed(&mut self, index: usize, version: Option<u64>) {
         let Some(member) = self.members.get(index) else { return };
         let Link::Listing(listing) = &member.link else { return };
-        let gone: Vec<_> =
-            self.keys.of(index).into_iter().filter(|key| !listing.seen.contains(key)).collect();
+        let had = if listing.quiet { Vec::new() } else { self.keys.of(index) };
+        if !listing.quiet {
+            // Answers to what was asked before are old.
+            let asked = self.open.iter().filter(|open| open.asked == index);
+            self.overtaken.extend(asked.cloned());
+        }
+        let gone: Vec<_> = had.into_iter().filter(|key| !listing.seen.contains(key)).collect();
         let settled = Said::Settled { version, complete: !listing.quiet };
         let gone = gone.iter().filter_map(|key| self.removal(index, key)).collect::<Vec<_>>();
         self.at(index, |member| {
@@ -386,23 +422,27 @@ impl WatchMerge {
         if matches!(member.link, Link::Left) {
             return Ok(());
         }
-        if !member.complete && member.version > 0 {
+        if !member.keeps && member.seen() > 0 {
             return Err(WatchError::Left(member.name.clone()));
         }
         self.remove_all(index);
-        self.at(index, |member| {
-            member.link = Link::Left;
-            member.complete = false;
-        });
+        self.at(index, |member| member.link = Link::Left);
         Ok(())
     }
 
     /// Takes all copies of a member out.
     fn remove_all(&mut self, index: usize) {
-        let gone: Vec<_> =
-            self.keys.of(index).iter().filter_map(|key| self.removal(index, key)).collect();
+        self.open.retain(|open| open.waiting != index);
+        let keys = self.keys.of(index);
+        let gone: Vec<_> = keys.iter().filter_map(|key| self.removal(index, key)).collect();
         self.at(index, |member| {
             member.due = gone.into();
+            // Nobody has to wait for what it has any more.
+            member.due.extend(std::mem::take(&mut member.owed).into_iter().map(Said::Held));
+            // While it is taken out, whoever comes back has to see all of it again.
+            member.version = 0;
+            member.started = true;
+            member.due.push_back(Said::Gone);
             member.waits = None;
             member.silent = 0;
         });
@@ -422,6 +462,7 @@ impl WatchMerge {
         let version = if let Start::At(version) = start { version } else { 0 };
         let mut member = Member::new(name.clone(), self.members.len(), version);
         member.from_now = start == Start::Now;
+        member.keeps = start == Start::Fresh;
         self.members.push(member);
         self.names.push(name);
     }

@@ -1,2 +1,3 @@
+mod found;
 mod laws;
 mod world;

@@ -48,25 +48,30 @@ impl EventKind {
 // === impl WatchMerge ===
 
 impl WatchMerge {
-    /// Writes the event of one view.
+    /// Writes the event of one view; false where its content is not at hand.
     pub(super) fn put(
         &mut self,
         kind: EventKind,
         known: &Known,
         view: View,
         members: &[usize],
-    ) -> Result<(), WatchError> {
+    ) -> Result<bool, WatchError> {
         let copies: Vec<&Held> = members.iter().filter_map(|member| known.copy(*member)).collect();
-        let Some(first) = copies.first() else { return Ok(()) };
+        let Some(first) = copies.first() else { return Ok(false) };
+        let bytes = match (&first.body, view) {
+            (Body::Whole(bytes), _) => bytes,
+            (Body::Stub(bytes), View::Single(_)) if kind == EventKind::Deleted => bytes,
+            // Its member does not tell, and will when it can.
+            (Body::Stub(_) | Body::Elsewhere, View::Single(_)) => return Ok(false),
+            (_, View::Fold(_)) => return Err(self.unfoldable(first.member)),
+        };
+        for member in members {
+            // Also of whom was only asked, the client has something with this event.
+            self.at(*member, |member| member.started = true);
+        }
         let mut body = BytesMut::new();
         match view {
             View::Single(member) => {
-                let bytes = match &first.body {
-                    Body::Whole(bytes) => bytes,
-                    Body::Stub(bytes) if kind == EventKind::Deleted => bytes,
-                    // Its member does not tell, and will when it can.
-                    Body::Stub(_) | Body::Elsewhere => return Ok(()),
-                };
                 self.put_single(member, bytes, &mut body)
                     .map_err(|source| self.scan_error(member, source))?;
             }
@@ -81,7 +86,7 @@ impl WatchMerge {
         self.out.put_slice(b"\",\"object\":");
         self.wrap(&body);
         self.out.put_slice(b"}\n");
-        Ok(())
+        Ok(true)
     }
 
     /// Writes a bookmark, if the client wants them; `end` marks the end of what exists.

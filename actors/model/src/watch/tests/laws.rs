@@ -7,7 +7,7 @@ use super::world::{Client, World};
 use crate::fold::FoldClass;
 
 #[derive(Debug, Clone, Copy)]
-enum Op {
+pub(super) enum Op {
     Put(usize, u8),
     Delete(usize, u8),
     Fan(u8),
@@ -16,7 +16,10 @@ enum Op {
     Cut(usize),
     Read(usize, usize),
     Answer,
+    Silence,
+    Retry,
     Resume,
+    Guest,
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -30,7 +33,10 @@ fn op() -> impl Strategy<Value = Op> {
         1 => member.clone().prop_map(Op::Cut),
         12 => (member, 1..400_usize).prop_map(|(member, bytes)| Op::Read(member, bytes)),
         4 => Just(Op::Answer),
+        1 => Just(Op::Silence),
+        1 => Just(Op::Retry),
         1 => Just(Op::Resume),
+        1 => Just(Op::Guest),
     ]
 }
 
@@ -50,7 +56,7 @@ fn fan(world: &mut World, object: &str) {
     }
 }
 
-fn apply(world: &mut World, client: &mut Client, op: Op) {
+pub(super) fn apply(world: &mut World, client: &mut Client, op: Op) {
     match op {
         Op::Put(member, object) => drop(world.members[member].put(&name(object), &Value::Null)),
         Op::Delete(member, object) => world.members[member].delete(&name(object)),
@@ -65,16 +71,22 @@ fn apply(world: &mut World, client: &mut Client, op: Op) {
         Op::Cut(member) => client.cut(world, member),
         Op::Read(member, bytes) => drop(client.read(world, member, bytes)),
         Op::Answer => drop(client.answer(world, false)),
+        Op::Silence => drop(client.answer(world, true)),
+        Op::Retry => drop(client.retry(world)),
         Op::Resume => client.resume(world),
+        Op::Guest => {
+            world.guest = !world.guest;
+            client.reorder(world);
+        }
         Op::Fan(_) => {}
     }
 }
 
 /// Lets everything arrive.
-fn settle(world: &World, client: &mut Client) {
+pub(super) fn settle(world: &World, client: &mut Client) {
     for _ in 0..10_000 {
         let moved = (0..3).any(|member| client.read(world, member, 1000));
-        if !client.answer(world, false) && !moved {
+        if !client.answer(world, false) && !client.retry(world) && !moved {
             return;
         }
     }
@@ -82,7 +94,7 @@ fn settle(world: &World, client: &mut Client) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn a_client_ends_with_what_a_list_shows(
@@ -102,6 +114,7 @@ proptest! {
         }
         settle(&world, &mut client);
         prop_assert_eq!(&client.store, &world.truth().0);
+        idle.reorder(&world);
         settle(&world, &mut idle);
         prop_assert_eq!(&idle.store, &world.truth().0);
     }
@@ -112,15 +125,15 @@ proptest! {
         fresh: bool,
     ) {
         let mut world = World::new(None);
-        world.members[2].put("alive", &Value::Null);
+        world.members[1].put("alive", &Value::Null);
         let mut client = if fresh { Client::fresh(&world) } else { Client::listed(&world) };
         for op in ops {
             let op = match op {
-                Op::Touch(member @ 0..2, 4) => {
+                Op::Touch(member @ (0 | 2), 4) => {
                     world.members[member].put("alive", &Value::Null);
                     continue;
                 }
-                Op::Touch(member @ 0..2, _) => {
+                Op::Touch(member @ (0 | 2), _) => {
                     world.members[member].delete("alive");
                     continue;
                 }

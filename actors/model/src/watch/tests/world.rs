@@ -31,6 +31,8 @@ enum Link {
 
 pub(super) struct World {
     pub(super) members: Vec<Member>,
+    /// Whether the last of them is a member at present.
+    pub(super) guest: bool,
     pub(super) fold: Option<FoldClass>,
     space: Arc<VersionSpace>,
 }
@@ -44,7 +46,12 @@ pub(super) struct Client {
     seen: String,
     merge: WatchMerge,
     links: Vec<Link>,
-    asked: Vec<Fetch>,
+    /// What was asked for, with the answer of that moment.
+    asked: Vec<(Fetch, Vec<u8>)>,
+    /// Whether members have come and gone.
+    joined: bool,
+    /// What the present watch has told, as it is.
+    told: HashMap<String, Value>,
 }
 
 fn cluster(name: &str) -> ClusterName {
@@ -116,13 +123,20 @@ impl World {
         let member = |version| Member { version, ..Member::default() };
         let slots = NAMES.map(cluster).to_vec();
         let space = Arc::new(VersionSpace::new(NonZeroU64::MIN, slots).unwrap());
-        Self { members: vec![member(100), member(5000), member(30)], fold, space }
+        let members = vec![member(100), member(5000), member(30)];
+        Self { members, guest: true, fold, space }
+    }
+
+    /// The members' names in the order of the fleet.
+    fn fleet(&self) -> Vec<ClusterName> {
+        let present = if self.guest { &NAMES[..] } else { &NAMES[..2] };
+        present.iter().copied().map(cluster).collect()
     }
 
     /// What a list shows: the name, and what it is.
     pub(super) fn truth(&self) -> (HashMap<String, Value>, String) {
         let mut merge = ListMerge::new(MergeOptions {
-            members: NAMES.map(cluster).to_vec(),
+            members: self.fleet(),
             space: Arc::clone(&self.space),
             label_key: "tenbin".to_owned(),
             fold: self.fold,
@@ -131,7 +145,8 @@ impl World {
             include_object: IncludeObject::Metadata,
             page: None,
         });
-        for (index, member) in self.members.iter().enumerate() {
+        let present = self.fleet().len();
+        for (index, member) in self.members.iter().take(present).enumerate() {
             merge.push(index, &member.list(None)).unwrap();
             merge.end(index).unwrap();
         }
@@ -184,6 +199,8 @@ impl Client {
             merge: merge(world, starts),
             links: NAMES.iter().map(|_| Link::Off).collect(),
             asked: Vec::new(),
+            joined: false,
+            told: HashMap::new(),
         }
     }
 
@@ -192,9 +209,37 @@ impl Client {
         if self.seen.is_empty() {
             return;
         }
-        self.merge = merge(world, &starts(&self.seen.clone()));
+        let seen = starts(&self.seen.clone());
+        if !world.guest && seen[2] != Start::Fresh {
+            // Who has seen a member that has left since, lists.
+            return self.relist(world);
+        }
+        self.merge = merge(world, &seen);
         self.links.iter_mut().for_each(|link| *link = Link::Off);
         self.asked.clear();
+        self.told.clear();
+    }
+
+    /// Takes the fleet as it is now.
+    pub(super) fn reorder(&mut self, world: &World) {
+        self.joined = true;
+        if self.merge.reorder(&world.fleet(), Arc::clone(&world.space)).is_err() {
+            return self.relist(world);
+        }
+        if !world.guest {
+            self.links[2] = Link::Off;
+        }
+        self.take(world);
+    }
+
+    /// Lets those be asked again who could not answer.
+    pub(super) fn retry(&mut self, world: &World) -> bool {
+        let owing: Vec<_> = (0..NAMES.len()).filter(|member| self.merge.owes(*member)).collect();
+        for member in &owing {
+            self.merge.retry(*member);
+        }
+        self.take(world);
+        !owing.is_empty()
     }
 
     /// Lists again, as a client does that is told 410.
@@ -223,8 +268,7 @@ impl Client {
         if self.asked.is_empty() {
             return false;
         }
-        let fetch = self.asked.remove(0);
-        let list = world.members[fetch.asked].list(Some(&fetch.name));
+        let (fetch, list) = self.asked.remove(0);
         let answer = if silent { Fetched::Silent } else { Fetched::List(list.into()) };
         self.merge.fetched(&fetch, answer).unwrap();
         self.take(world);
@@ -304,21 +348,40 @@ impl Client {
         }
         let fetches = self.merge.fetches();
         moved |= !fetches.is_empty();
-        self.asked.extend(fetches);
+        let answer = |fetch: Fetch| {
+            let list = world.members[fetch.asked].list(Some(&fetch.name));
+            (fetch, list)
+        };
+        self.asked.extend(fetches.into_iter().map(answer));
         moved
     }
 
     fn event(&mut self, event: &Value) {
         let (kind, object) = (event["type"].as_str().unwrap(), &event["object"]);
-        self.seen = object["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
+        let seen = object["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
+        if !self.seen.is_empty() {
+            // Only the guest comes and goes.
+            for (was, is) in starts(&self.seen).into_iter().zip(starts(&seen)).take(2) {
+                let back = matches!((was, is), (Start::At(was), Start::At(is)) if is < was);
+                assert!(!back, "back from {} to {seen}", self.seen);
+            }
+        }
+        self.seen = seen;
         if kind == "BOOKMARK" {
             self.events.push((kind.to_owned(), String::new()));
             return;
         }
         assert_eq!(object["kind"], "Pod", "{event}");
-        match kind {
-            "DELETED" => drop(self.store.remove(&name(object))),
-            _ => drop(self.store.insert(name(object), essence(object))),
+        if kind == "DELETED" {
+            self.store.remove(&name(object));
+            self.told.remove(&name(object));
+        } else {
+            let told = self.told.insert(name(object), essence(object));
+            let managed = object["metadata"]["labels"].is_object();
+            // A copy that was looked up when its member had just joined may come again.
+            let again = managed || self.joined;
+            assert!(again || told != Some(essence(object)), "told twice: {event}");
+            self.store.insert(name(object), essence(object));
         }
         self.events.push((kind.to_owned(), name(object)));
     }
@@ -347,5 +410,5 @@ fn merge(world: &World, starts: &[Start]) -> WatchMerge {
         bookmarks: true,
         tell_initial_end: true,
     };
-    WatchMerge::new(options, NAMES.map(cluster).into_iter().zip(starts.iter().copied()))
+    WatchMerge::new(options, world.fleet().into_iter().zip(starts.iter().copied()))
 }

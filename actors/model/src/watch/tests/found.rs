@@ -1,0 +1,274 @@
+//! Sequences that once went wrong, as the laws found them.
+
+use super::laws::Op::{
+    self, Answer, Compact, Cut, Delete, Fan, Guest, Put, Read, Resume, Retry, Silence, Touch,
+};
+use super::laws::{apply, settle};
+use super::world::{Client, World};
+use crate::fold::FoldClass;
+
+/// A client that lists first.
+fn listed(ops: &[Op]) {
+    let world = World::new(None);
+    let client = Client::listed(&world);
+    ends_with_the_truth(world, client, ops);
+}
+
+/// A client that is told all that exists.
+fn fresh(fold: Option<FoldClass>, ops: &[Op]) {
+    let world = World::new(fold);
+    let client = Client::fresh(&world);
+    ends_with_the_truth(world, client, ops);
+}
+
+fn ends_with_the_truth(mut world: World, mut client: Client, ops: &[Op]) {
+    for op in ops {
+        apply(&mut world, &mut client, *op);
+    }
+    settle(&world, &mut client);
+    assert_eq!(client.store, world.truth().0);
+}
+
+#[test]
+fn the_version_of_an_event_counts_what_was_looked_up_for_it() {
+    listed(&[
+        Put(0, 0),
+        Guest,
+        Read(0, 1),
+        Put(2, 0),
+        Read(0, 202),
+        Compact(0),
+        Read(1, 1),
+        Read(1, 204),
+        Resume,
+        Delete(0, 0),
+        Read(0, 1),
+        Read(0, 1),
+        Guest,
+        Answer,
+        Answer,
+        Resume,
+        Guest,
+    ]);
+}
+
+#[test]
+fn who_left_twice_leaves_no_copy_behind() {
+    listed(&[
+        Guest,
+        Put(0, 0),
+        Put(2, 1),
+        Put(0, 0),
+        Put(0, 0),
+        Put(0, 1),
+        Cut(0),
+        Guest,
+        Put(2, 1),
+        Read(0, 1),
+        Put(0, 0),
+        Fan(4),
+        Put(2, 1),
+        Put(2, 1),
+        Delete(0, 0),
+        Read(2, 1),
+        Read(0, 1),
+        Read(2, 196),
+        Read(0, 1),
+        Read(0, 1),
+        Silence,
+        Answer,
+        Guest,
+        Cut(1),
+        Read(0, 1),
+        Guest,
+        Guest,
+        Delete(0, 1),
+    ]);
+}
+
+#[test]
+fn who_comes_back_while_a_member_leaves_sees_its_objects_again() {
+    fresh(
+        None,
+        &[
+            Put(2, 0),
+            Read(1, 1),
+            Read(1, 206),
+            Read(0, 1),
+            Read(2, 1),
+            Read(2, 198),
+            Read(0, 84),
+            Guest,
+            Guest,
+            Resume,
+        ],
+    );
+}
+
+#[test]
+fn a_copy_that_is_looked_up_twice_is_told_once() {
+    listed(&[
+        Put(0, 0),
+        Put(2, 1),
+        Put(2, 0),
+        Put(0, 0),
+        Read(2, 1),
+        Put(0, 0),
+        Read(2, 1),
+        Put(0, 0),
+        Answer,
+        Answer,
+        Read(2, 1),
+        Silence,
+        Put(2, 0),
+        Put(0, 0),
+        Retry,
+        Delete(0, 1),
+    ]);
+}
+
+#[test]
+fn nothing_is_gone_while_one_that_may_have_it_is_silent() {
+    listed(&[
+        Read(2, 1),
+        Read(0, 1),
+        Put(1, 0),
+        Put(0, 0),
+        Read(2, 83),
+        Read(1, 1),
+        Read(0, 84),
+        Read(1, 206),
+        Resume,
+        Guest,
+        Read(1, 1),
+        Delete(1, 0),
+        Put(1, 0),
+        Read(1, 1),
+        Silence,
+        Read(0, 1),
+    ]);
+}
+
+#[test]
+fn what_is_gone_is_told_when_the_silent_one_leaves() {
+    fresh(
+        None,
+        &[
+            Guest,
+            Put(0, 2),
+            Guest,
+            Read(0, 1),
+            Read(0, 202),
+            Read(0, 1),
+            Put(0, 0),
+            Guest,
+            Touch(0, 4),
+            Read(0, 1),
+            Delete(0, 2),
+            Read(1, 1),
+            Read(1, 206),
+            Read(0, 1),
+            Guest,
+            Read(0, 1),
+            Silence,
+            Guest,
+        ],
+    );
+}
+
+#[test]
+fn what_is_gone_and_not_told_is_told_to_who_comes_back() {
+    listed(&[
+        Put(0, 1),
+        Read(1, 1),
+        Put(0, 0),
+        Cut(0),
+        Read(0, 1),
+        Read(0, 1),
+        Read(0, 1),
+        Put(0, 0),
+        Delete(0, 0),
+        Cut(0),
+        Read(0, 1),
+        Read(0, 1),
+        Answer,
+        Read(0, 1),
+        Silence,
+        Read(1, 1),
+        Resume,
+    ]);
+}
+
+#[test]
+fn news_of_a_member_end_its_silence() {
+    listed(&[
+        Guest,
+        Put(0, 3),
+        Read(0, 1),
+        Delete(0, 3),
+        Read(0, 1),
+        Read(1, 1),
+        Guest,
+        Read(0, 1),
+        Put(1, 3),
+        Silence,
+    ]);
+}
+
+#[test]
+fn a_survivor_that_was_silent_is_shown_later() {
+    listed(&[
+        Guest,
+        Put(0, 0),
+        Delete(0, 0),
+        Put(1, 0),
+        Read(0, 1),
+        Read(0, 1),
+        Read(0, 1),
+        Put(2, 0),
+        Guest,
+        Read(2, 1),
+        Read(2, 196),
+        Silence,
+    ]);
+}
+
+#[test]
+fn what_a_client_was_shown_is_not_assumed_anew() {
+    listed(&[
+        Put(1, 1),
+        Put(0, 1),
+        Put(2, 1),
+        Compact(2),
+        Read(2, 1),
+        Read(0, 1),
+        Delete(0, 1),
+        Read(0, 1),
+        Put(2, 1),
+        Silence,
+        Read(1, 1),
+        Silence,
+        Read(2, 1),
+    ]);
+}
+
+#[test]
+fn an_answer_is_older_than_a_list_that_came_after_the_question() {
+    fresh(
+        Some(FoldClass::Replicate),
+        &[
+            Read(1, 1),
+            Read(0, 1),
+            Read(0, 84),
+            Fan(5),
+            Guest,
+            Read(0, 1),
+            Read(1, 85),
+            Guest,
+            Read(0, 1),
+            Delete(2, 5),
+            Read(2, 1),
+            Read(2, 83),
+        ],
+    );
+}
