@@ -360,13 +360,17 @@ impl WatchMerge {
                 self.bookmark(false);
             }
             Said::Listed(version) => self.listed(index, version),
-            Said::Settled { version, complete } => self.at(index, |member| {
-                member.version = version.unwrap_or(member.version);
-                member.complete |= complete;
-                member.relist = false;
-                member.from_now = false;
-                member.link = Link::Off;
-            }),
+            Said::Settled { version, complete } => {
+                self.at(index, |member| {
+                    member.version = version.unwrap_or(member.version);
+                    member.complete |= complete;
+                    member.relist = false;
+                    member.from_now = false;
+                    member.link = Link::Off;
+                });
+                // What a list told carries no version to come back with: this does.
+                self.bookmark(false);
+            }
             Said::Gone => self.at(index, |member| {
                 member.started = !member.postponed.is_empty();
                 member.complete = false;
@@ -383,7 +387,7 @@ impl WatchMerge {
             return;
         }
         self.began = true;
-        self.end_due = self.options.tell_initial_end;
+        self.end_due = true;
         for (key, index) in std::mem::take(&mut self.held) {
             self.at(index, |member| member.due.push_back(Said::Held(key)));
         }
@@ -394,7 +398,7 @@ impl WatchMerge {
         let told = |member: &Member| member.due.is_empty() && member.waits.is_none();
         if self.end_due && self.members.iter().all(told) {
             self.end_due = false;
-            self.bookmark(true);
+            self.bookmark(self.options.tell_initial_end);
         }
     }
 

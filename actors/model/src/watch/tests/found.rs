@@ -1,5 +1,7 @@
 //! Sequences that once went wrong, as the laws found them.
 
+use serde_json::Value;
+
 use super::laws::Op::{
     self, Answer, Compact, Cut, Delete, Fan, Guest, Put, Read, Resume, Retry, Silence, Touch,
 };
@@ -27,6 +29,30 @@ fn ends_with_the_truth(mut world: World, mut client: Client, ops: &[Op]) {
     }
     settle(&world, &mut client);
     assert_eq!(client.store, world.truth().0);
+}
+
+#[test]
+fn who_was_told_all_comes_back_without_listing() {
+    for guest in [true, false] {
+        let mut world = World::new(None);
+        for member in 0..3 {
+            world.members[member].put(&format!("only-{member}"), &Value::Null);
+        }
+        world.guest = guest;
+        let mut client = Client::fresh(&world);
+        settle(&world, &mut client);
+        // A member that joins is told from a list as well.
+        world.guest = true;
+        client.reorder(&world);
+        settle(&world, &mut client);
+        for member in &mut world.members {
+            member.compact();
+        }
+        client.resume(&world);
+        settle(&world, &mut client);
+        assert_eq!(client.relists, 0);
+        assert_eq!(client.store, world.truth().0);
+    }
 }
 
 #[test]
