@@ -40,6 +40,8 @@ enum Found {
 pub(crate) struct Sought {
     /// The first member that shows it.
     pub(crate) holder: Option<Arc<Member>>,
+    /// Whether no other shows one of its name.
+    alone: bool,
     /// The first member that tells the caller nothing.
     hidden: Option<Arc<Member>>,
     /// Why others could not be asked.
@@ -61,10 +63,10 @@ pub(crate) async fn seek(asked: &Asked, object: &Object) -> Result<Sought, Statu
     let own = pass::own(asked)?;
     let others = asked.table.fleet.members().get(1..).unwrap_or_default();
     if others.is_empty() {
-        return Ok(Sought { holder: Some(own), hidden: None, silent: Vec::new() });
+        return Ok(Sought { holder: Some(own), alone: true, hidden: None, silent: Vec::new() });
     }
     let path = object.whole().path();
-    let mut sought = Sought { holder: None, hidden: None, silent: Vec::new() };
+    let mut sought = Sought { holder: None, alone: true, hidden: None, silent: Vec::new() };
     sought.note(&own, look(asked, &own, &path).await);
     if sought.holder.is_none() {
         let looks = others.iter().map(|member| look(asked, member, &path));
@@ -74,7 +76,7 @@ pub(crate) async fn seek(asked: &Asked, object: &Object) -> Result<Sought, Statu
     }
     missed(asked, object, &sought.silent)?;
     if let Some(holder) = &sought.holder {
-        remember(asked, object, &holder.name, &sought.silent);
+        remember(asked, object, &holder.name, sought.alone, &sought.silent);
     }
     Ok(sought)
 }
@@ -85,7 +87,7 @@ pub(crate) async fn seek(asked: &Asked, object: &Object) -> Result<Sought, Statu
 /// 503 where it was last seen in a member that does not answer. A write gets it where own does not
 /// answer, too, unless the object was seen elsewhere: it is own's that such names mean.
 pub(crate) async fn holder(asked: &Asked, object: &Object) -> Result<Holder, Status> {
-    let Sought { holder, hidden, silent } = seek(asked, object).await?;
+    let Sought { holder, hidden, silent, .. } = seek(asked, object).await?;
     let reads = asked.method == Method::GET || asked.method == Method::HEAD;
     let own = pass::own(asked)?;
     let of_own = silent.iter().find(|fault| *fault.member() == own.name);
@@ -126,12 +128,21 @@ fn seen_in<'a>(asked: &'a Asked, object: &Object) -> Option<&'a ClusterName> {
 }
 
 /// Notes where an object is, unless own, which may have it as well, is `silent`.
-pub(crate) fn remember(asked: &Asked, object: &Object, member: &ClusterName, silent: &[Fault]) {
+///
+/// Where it is not `alone` of its name, those who read it are told so each time: it is searched again.
+pub(crate) fn remember(
+    asked: &Asked,
+    object: &Object,
+    member: &ClusterName,
+    alone: bool,
+    silent: &[Fault],
+) {
     let (shared, fleet) = (&asked.worker.shared, &asked.table.fleet);
     let is_own = |fault: &Fault| fleet.own().is_some_and(|own| own.name == *fault.member());
     if !silent.iter().any(is_own) {
         let path = object.whole().path();
-        shared.holders.put(&path, &fleet.space, member, shared.clock.elapsed());
+        let now = if alone { shared.clock.elapsed() } else { Duration::ZERO };
+        shared.holders.put(&path, &fleet.space, member, now);
     }
 }
 
@@ -176,6 +187,10 @@ pub(crate) async fn pass(mut asked: Asked, object: &Object) -> Answered {
         Method::GET | Method::HEAD => reader(&asked, object).await?,
         _ => holder(&asked, object).await?,
     };
+    // What an application behind a proxy reads is no object of the API.
+    if object.subresource.as_ref().is_some_and(|part| part.name == "proxy") {
+        return pass::as_it_came(&asked, &member).await;
+    }
     if let Some(body) = demanded(&asked, object, &member).await? {
         asked.body = body;
     }
@@ -240,7 +255,10 @@ async fn look(asked: &Asked, member: &Arc<Member>, path: &str) -> Found {
 impl Sought {
     fn note(&mut self, member: &Arc<Member>, found: Found) {
         match found {
-            Found::Here => self.holder = self.holder.take().or_else(|| Some(Arc::clone(member))),
+            Found::Here => {
+                self.alone = self.holder.is_none();
+                self.holder = self.holder.take().or_else(|| Some(Arc::clone(member)));
+            }
             Found::Hidden => self.hidden = self.hidden.take().or_else(|| Some(Arc::clone(member))),
             Found::Silent(fault) => self.silent.push(fault),
             Found::NotHere => {}

@@ -51,8 +51,12 @@ pub(crate) fn named<'a>(asked: &'a Asked, name: &ClusterName) -> Result<&'a Arc<
 /// Passes the request of a caller whom a peer sent to own, as it came: tenbin's own annotations
 /// are the peer's to write.
 pub(crate) async fn received(asked: &Asked) -> Answered {
-    let own = own(asked)?;
-    send(asked, &own, &asked.path, &asked.query, asked.body.clone()).await
+    as_it_came(asked, &own(asked)?).await
+}
+
+/// Passes the request to `member`, its body untouched.
+pub(crate) async fn as_it_came(asked: &Asked, member: &Arc<Member>) -> Answered {
+    send(asked, member, &asked.path, &asked.query, asked.body.clone()).await
 }
 
 /// Passes the request to `member`, without what only tenbin may write, and streams its answer.

@@ -60,7 +60,9 @@ pub(crate) async fn read(asked: &Asked, object: &Object, class: WriteClass) -> A
         find::missed(asked, object, &silent)?;
     }
     match copies.objects.first() {
-        Some((member, _)) => find::remember(asked, object, member, &silent),
+        Some((member, _)) => {
+            find::remember(asked, object, member, copies.objects.len() == 1, &silent);
+        }
         None => find::forget(asked, object),
     }
     warnings.extend(copies.namesakes(&asked.table, fold));
