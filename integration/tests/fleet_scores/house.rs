@@ -179,6 +179,8 @@ pub(crate) fn names(answer: &Response) -> Result<(Vec<String>, String)> {
         let name = item["metadata"]["name"].as_str();
         name.or_else(|| item["object"]["metadata"]["name"].as_str()).map(str::to_owned)
     };
+    // Kubernetes' own, and tenbin's.
+    let ours = |name: &String| !["kube-root-ca.crt", "tenbin-versions"].contains(&name.as_str());
     let names = items.context("no list")?.iter().filter_map(name);
-    Ok((names.filter(|name| name != "kube-root-ca.crt").collect(), warnings))
+    Ok((names.filter(ours).collect(), warnings))
 }
