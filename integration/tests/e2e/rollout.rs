@@ -62,6 +62,9 @@ fn what_get_prints_can_be_applied_and_replaced() -> Result<()> {
     let space = space("rollout-round")?;
     web(&space)?;
     for kubectl in [kubectl(&space)?, older_kubectl(&space)?] {
+        // What is printed has a version: until the status stands still, an apply of it is a conflict,
+        // as before any API server.
+        kubectl.ok(["rollout", "status", "deployment", "web", "--timeout=60s"])?;
         let printed = kubectl.ok(["get", "deployment", "web", "-o", "yaml"])?;
         kubectl.apply(&printed)?;
         templates(&space)?;
