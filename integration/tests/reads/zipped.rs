@@ -39,7 +39,9 @@ fn long_answers_are_compressed_for_who_asks() -> Result<()> {
         assert_eq!(coding(&short.success()?), "none", "{accepted}");
         if wanted == "gzip" {
             assert!(answer.body.len() < plain.body.len() / 10, "{}", answer.body.len());
-            assert_eq!(gunzip(&answer.body)?, plain.body, "{accepted}");
+            // The version moves on with what other tests write.
+            let read: Value = serde_json::from_slice(&gunzip(&answer.body)?)?;
+            assert_eq!(read["items"], plain.json()?["items"], "{accepted}");
         }
     }
     // kubectl takes gzip and reads it.
