@@ -12,6 +12,8 @@ use tenbin_fleet::lane::{Call, PROMPT, READ_LIMIT, STREAM, WRITE_LIMIT};
 use tenbin_fleet::member::Member;
 use tenbin_model::discovery::catalogue::Catalogue;
 use tenbin_model::identity::{Caller, Passage};
+use tenbin_model::list::IncludeObject;
+use tenbin_model::request::accept::{Accepted, negotiate};
 use tenbin_model::request::classify::Head;
 use tenbin_model::request::headers::{self, Connection};
 use tenbin_model::request::lasting::{Lasting, lasting};
@@ -67,6 +69,26 @@ impl Asked {
         Query::parse(&self.query)
     }
 
+    /// Whether nothing is changed by it.
+    pub(crate) fn reads(&self) -> bool {
+        self.method == Method::GET || self.method == Method::HEAD
+    }
+
+    /// The form of answer that the client wants, and what its rows are to have of objects.
+    ///
+    /// Members are asked for metadata at least, without which rows cannot be told apart.
+    ///
+    /// # Errors
+    /// 406 where no JSON form is accepted, 400 where `includeObject` is not known.
+    pub(crate) fn form(&self, query: &mut Query) -> Result<(Accepted, IncludeObject), Status> {
+        let accepted = negotiate(self.accept().as_deref())?;
+        let include_object = query.include_object()?;
+        if accepted.is_table() && include_object == IncludeObject::None {
+            query.set("includeObject", "Metadata");
+        }
+        Ok((accepted, include_object))
+    }
+
     /// The query of a read of one object. A merged version asks for what is not older: the newest is
     /// not.
     pub(crate) fn newest_query(&self) -> Result<Query, Status> {
@@ -119,8 +141,7 @@ impl Asked {
         path_and_query: String,
         body: Bytes,
     ) -> Result<Call, Status> {
-        let reads = self.method == Method::GET || self.method == Method::HEAD;
-        let limit = if reads { READ_LIMIT } else { WRITE_LIMIT };
+        let limit = if self.reads() { READ_LIMIT } else { WRITE_LIMIT };
         let lasts = self.lasting().is_some();
         Ok(Call {
             method: self.method.clone(),

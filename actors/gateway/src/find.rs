@@ -88,10 +88,9 @@ pub(crate) async fn seek(asked: &Asked, object: &Object) -> Result<Sought, Statu
 /// answer, too, unless the object was seen elsewhere: it is own's that such names mean.
 pub(crate) async fn holder(asked: &Asked, object: &Object) -> Result<Holder, Status> {
     let Sought { holder, hidden, silent, .. } = seek(asked, object).await?;
-    let reads = asked.method == Method::GET || asked.method == Method::HEAD;
     let own = pass::own(asked)?;
     let of_own = silent.iter().find(|fault| *fault.member() == own.name);
-    if let (Some(fault), false, None) = (of_own, reads, seen_in(asked, object)) {
+    if let (Some(fault), false, None) = (of_own, asked.reads(), seen_in(asked, object)) {
         return Err(fault.to_status());
     }
     if let Some(member) = holder.or(hidden) {
@@ -152,6 +151,9 @@ pub(crate) fn remember(
 /// 503 where it was last seen in one of them: to say that there is none would be a deletion, and
 /// another of its name is another object; 429 where one has too much to do. Without `Retry-After`, for which kubectl would wait 50 s.
 pub(crate) fn missed(asked: &Asked, object: &Object, silent: &[Fault]) -> Result<(), Status> {
+    if silent.is_empty() {
+        return Ok(());
+    }
     let is_overloaded = |fault: &&Fault| matches!(fault, Fault::Overloaded { .. });
     if let Some(fault) = silent.iter().find(is_overloaded) {
         return Err(fault.to_status());
@@ -171,9 +173,8 @@ pub(crate) fn forget(asked: &Asked, object: &Object) {
 
 /// A member's code that says nothing of an object.
 pub(crate) fn unwell(member: &ClusterName, code: u16) -> Option<Fault> {
-    let is_unwell = matches!(code, 401 | 429 | 500..=599);
     let reason = || format!("it answers {code}");
-    is_unwell.then(|| Fault::Lost { member: member.clone(), reason: reason() })
+    respond::is_ill(code).then(|| Fault::Lost { member: member.clone(), reason: reason() })
 }
 
 /// Whether a member shows the caller that there is something at a path.
@@ -183,10 +184,8 @@ pub(crate) async fn has(asked: &Asked, member: &Arc<Member>, path: &str) -> bool
 
 /// Passes a request for an object, or for a part of it, to the member that has it.
 pub(crate) async fn pass(mut asked: Asked, object: &Object) -> Answered {
-    let Holder { member, warnings } = match asked.method {
-        Method::GET | Method::HEAD => reader(&asked, object).await?,
-        _ => holder(&asked, object).await?,
-    };
+    let Holder { member, warnings } =
+        if asked.reads() { reader(&asked, object).await? } else { holder(&asked, object).await? };
     // What an application behind a proxy reads is no object of the API.
     if object.subresource.as_ref().is_some_and(|part| part.name == "proxy") {
         return pass::as_it_came(&asked, &member).await;

@@ -11,11 +11,10 @@ use actix_http::{Response, StatusCode};
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tenbin_fleet::member::Member;
-use tenbin_model::config::Partial;
 use tenbin_model::fold::FoldClass;
 use tenbin_model::ids::ClusterName;
 use tenbin_model::list::{IncludeObject, ListMerge, MergeOptions, Page, Turn};
-use tenbin_model::request::accept::{Accepted, AnswerForm, negotiate};
+use tenbin_model::request::accept::Accepted;
 use tenbin_model::request::kinds::WriteClass;
 use tenbin_model::request::path::{Collection, Object};
 use tenbin_model::request::query::Query;
@@ -105,23 +104,14 @@ impl Plan {
     fn new(asked: &Asked, class: WriteClass) -> Result<Self, Status> {
         let mut query = asked.parsed_query()?;
         let filter = member_filter(&mut query)?;
-        let accepted = negotiate(asked.accept().as_deref())?;
-        let is_table = matches!(accepted.form, AnswerForm::Table(_));
-        let include_object = query.include_object()?;
-        if is_table && include_object == IncludeObject::None {
-            query.set("includeObject", "Metadata");
-        }
+        let (accepted, include_object) = asked.form(&mut query)?;
         let fold = class.fold();
         let one_name = query.field_selector().and_then(single_name).is_some();
         // kube-rs and others fill their caches with pages of no version; kubectl shows a person pages.
         let pages = query.limit()?.is_some() && asked.header(&KUBECTL).is_none();
         let fills = query.resource_version().is_some() || pages;
-        let for_caches = fills && !is_table && !(fold.is_some() && one_name);
-        let partial = match asked.table.rules.partial {
-            Partial::Always => true,
-            Partial::People => !for_caches,
-            Partial::Never => false,
-        };
+        let for_caches = fills && !accepted.is_table() && !(fold.is_some() && one_name);
+        let partial = asked.table.rules.partial.allows(!for_caches);
         let members = asked.table.fleet.members().iter();
         let space = &asked.table.fleet.space;
         let members = members
@@ -193,7 +183,7 @@ impl Plan {
 
     /// Whether each namespace/name is shown once.
     fn one_key_once(&self) -> bool {
-        !matches!(self.accepted.form, AnswerForm::Table(_)) && !self.unfolded
+        !self.accepted.is_table() && !self.unfolded
     }
 
     /// Decides what the answer is made of.

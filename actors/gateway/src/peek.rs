@@ -201,6 +201,7 @@ mod tests {
         let long = format!("GET / HTTP/1.1\r\na: {}", "b".repeat(MAX_HEAD));
         assert_eq!(judge(many.as_bytes()).unwrap_err().code, 431);
         assert_eq!(judge(long.as_bytes()).unwrap_err().code, 431);
+        assert_eq!(judge(b"GET / HTTP/1.0\r\n\r\n").unwrap_err().code, 505);
         assert_eq!(judge(b"\x16\x03\x01 hello\r\n\r\n").unwrap_err().code, 400);
     }
 

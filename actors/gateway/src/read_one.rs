@@ -9,8 +9,7 @@ use tenbin_fleet::answer::Answer;
 use tenbin_fleet::fault::Fault;
 use tenbin_fleet::member::Member;
 use tenbin_model::fold::{self, Copy};
-use tenbin_model::list::IncludeObject;
-use tenbin_model::request::accept::{AnswerForm, negotiate};
+use tenbin_model::request::accept::negotiate;
 use tenbin_model::request::kinds::WriteClass;
 use tenbin_model::request::path::Object;
 use tenbin_model::status::{Reason, Status};
@@ -41,13 +40,8 @@ enum Said {
 
 /// Answers a GET of one object.
 pub(crate) async fn read(asked: &Asked, object: &Object, class: WriteClass) -> Answered {
-    let accepted = negotiate(asked.accept().as_deref())?;
-    let is_table = matches!(accepted.form, AnswerForm::Table(_));
     let mut query = asked.newest_query()?;
-    let include_object = query.include_object()?;
-    if is_table && include_object == IncludeObject::None {
-        query.set("includeObject", "Metadata");
-    }
+    let (accepted, include_object) = asked.form(&mut query)?;
     let path = target(&object.path(), &query.to_string());
     let fold = class.fold();
     let words = match fold {
@@ -70,7 +64,7 @@ pub(crate) async fn read(asked: &Asked, object: &Object, class: WriteClass) -> A
         let (members, resource) = (asked.table.fleet.members(), &object.collection.resource);
         warnings.extend(serving::in_other_versions(asked, members, resource));
         nobody(asked, object, &words, &silent)?
-    } else if is_table {
+    } else if accepted.is_table() {
         respond::json(200, copies.table(&asked.table, fold, include_object)?)
     } else {
         respond::json(200, copies.plain(&asked.table, fold)?)
@@ -100,7 +94,7 @@ pub(crate) async fn scale(asked: Asked, object: &Object) -> Answered {
     let lead = of_home.map(|scale| scale.member.clone()).ok_or_else(unreadable)?;
     let space = &asked.table.fleet.space;
     let mut answer = fold::fold_scale(&home, total, scales, space).ok_or_else(unreadable)?;
-    if matches!(accepted.form, AnswerForm::Table(_)) {
+    if accepted.is_table() {
         let lead = pass::named(&asked, &lead)?;
         let table = match word(&asked, lead, &path, &accepted.upstream).await.said {
             Said::Object(table) => serde_json::from_slice(&table).map_err(|_| unreadable())?,

@@ -63,6 +63,11 @@ where
     response.set_body(BoxBody::new(BodyStream::new(body)))
 }
 
+/// Whether a member's code says nothing of what was asked, but that the member cannot tell now.
+pub(crate) fn is_ill(code: u16) -> bool {
+    matches!(code, 401 | 429 | 500..=599)
+}
+
 /// What a member's `Status` says to a person.
 pub(crate) fn message(reason: Reason, body: &[u8]) -> String {
     // Of a path that it does not know an API server says so in plain text.

@@ -261,6 +261,19 @@ pub enum Partial {
     Never,
 }
 
+// === impl Partial ===
+
+impl Partial {
+    /// Whether an answer, for a person or for a cache, may come without a dead member's objects.
+    pub fn allows(self, for_people: bool) -> bool {
+        match self {
+            Self::Always => true,
+            Self::People => for_people,
+            Self::Never => false,
+        }
+    }
+}
+
 // === impl Strategy ===
 
 impl Strategy {

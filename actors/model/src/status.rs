@@ -101,6 +101,12 @@ impl Status {
         Self { code, reason, message, retry_after_seconds: None, continue_token: None }
     }
 
+    /// What an API server says to a write of an object that has changed since the client saw it.
+    pub fn modified() -> Self {
+        let message = "the object has been modified; please apply your changes to the latest version and try again";
+        Self::new(Reason::Conflict, message)
+    }
+
     /// Tells the client when to come again.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {

@@ -133,9 +133,7 @@ fn demanded_version(
             if composite.epoch() == session.space.epoch() && admits {
                 Ok(Some(now.to_string()))
             } else {
-                Err(conflict(
-                    "the object has been modified; please apply your changes to the latest version and try again",
-                ))
+                Err(Status::modified())
             }
         }
     }

@@ -71,7 +71,7 @@ pub(super) async fn ask(
         404 => Reply::Lacking(refusal(Reason::NotFound, answer).await),
         410 if plan.is_continued() => expired(plan.page.as_ref(), index, answer).await,
         504 => timeout(answer).await,
-        401 | 429 | 500..=599 => dead(member, code),
+        _ if respond::is_ill(code) => dead(member, code),
         _ => {
             let headers = pass::passed_headers(&answer);
             let body = answer.body.into_stream();

@@ -51,7 +51,7 @@ pub(super) async fn ask(asked: &Asked, plan: &Plan, member: &Arc<Member>, next: 
         403 => Reply::Lacking(refusal(Reason::Forbidden, answer).await),
         404 => Reply::Lacking(refusal(Reason::NotFound, answer).await),
         410 => Reply::Expired,
-        401 | 429 | 500..=599 => Reply::Dead(format!("{} answers {code}", member.name)),
+        _ if respond::is_ill(code) => Reply::Dead(format!("{} answers {code}", member.name)),
         _ => {
             let headers = pass::passed_headers(&answer);
             let Answer { body, .. } = answer;

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tenbin_fleet::member::{Fleet, Member};
-use tenbin_model::config::Partial;
 use tenbin_model::fold::FoldClass;
 use tenbin_model::ids::ClusterName;
 use tenbin_model::list::IncludeObject;
-use tenbin_model::request::accept::{Accepted, AnswerForm, negotiate};
+use tenbin_model::request::accept::{Accepted, AnswerForm};
 use tenbin_model::request::kinds::WriteClass;
 use tenbin_model::request::path::{Collection, Object};
 use tenbin_model::request::query::Query;
@@ -67,12 +66,7 @@ impl Plan {
     ) -> Result<Self, Status> {
         let mut query = asked.parsed_query()?;
         let filter = member_filter(&mut query)?;
-        let accepted = negotiate(asked.accept().as_deref())?;
-        let is_table = matches!(accepted.form, AnswerForm::Table(_));
-        let include_object = query.include_object()?;
-        if is_table && include_object == IncludeObject::None {
-            query.set("includeObject", "Metadata");
-        }
+        let (accepted, include_object) = asked.form(&mut query)?;
         let initial = initial_events(&query)?;
         let version = version(&query)?;
         let bookmarks = query.is_set("allowWatchBookmarks");
@@ -88,11 +82,7 @@ impl Plan {
         }
         // One managed object is told from the copies that live, as in lists.
         let one_fold = name.is_some() && class.fold().is_some();
-        let partial = match asked.table.rules.partial {
-            Partial::Always => true,
-            Partial::People => initial != Some(true) || one_fold,
-            Partial::Never => false,
-        };
+        let partial = asked.table.rules.partial.allows(initial != Some(true) || one_fold);
         Ok(Self {
             collection,
             query,

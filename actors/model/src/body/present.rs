@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::wire::{self, Edit};
 use super::{Encoding, PatchKind, protobuf, tree};
 use crate::resource_version::{COMPONENT_DIGITS, ResourceVersion, VersionSpace};
-use crate::status::{Reason, Status};
+use crate::status::Status;
 
 /// Where a body demands a version.
 const DEMANDS: [&str; 3] = [
@@ -143,8 +143,7 @@ impl Present<'_> {
         if seen.epoch() == self.space.epoch() && seen.admits(self.slot, self.version) {
             return Ok(Some(self.version.to_string()));
         }
-        let message = "the object has been modified; please apply your changes to the latest version and try again";
-        Err(Status::new(Reason::Conflict, message))
+        Err(Status::modified())
     }
 }
 

@@ -49,6 +49,15 @@ pub struct Accepted {
     pub upstream: String,
 }
 
+// === impl Accepted ===
+
+impl Accepted {
+    /// Whether a Table is liked best.
+    pub fn is_table(&self) -> bool {
+        matches!(self.form, AnswerForm::Table(_))
+    }
+}
+
 /// One acceptable JSON form.
 struct Clause<'a> {
     form: AnswerForm,
