@@ -28,7 +28,7 @@ const LIMIT: usize = 8 * 1024 * 1024;
 const LATELY: Duration = Duration::from_secs(3);
 
 /// What one member shows.
-enum Found {
+pub(crate) enum Found {
     Here,
     NotHere,
     /// The member does not tell the caller.
@@ -177,11 +177,6 @@ pub(crate) fn unwell(member: &ClusterName, code: u16) -> Option<Fault> {
     respond::is_ill(code).then(|| Fault::Lost { member: member.clone(), reason: reason() })
 }
 
-/// Whether a member shows the caller that there is something at a path.
-pub(crate) async fn has(asked: &Asked, member: &Arc<Member>, path: &str) -> bool {
-    matches!(look(asked, member, path).await, Found::Here)
-}
-
 /// Passes a request for an object, or for a part of it, to the member that has it.
 pub(crate) async fn pass(mut asked: Asked, object: &Object) -> Answered {
     let Holder { member, warnings } =
@@ -230,7 +225,8 @@ pub(crate) async fn watch(asked: &Asked, object: &Object) -> Answered {
     Ok(response)
 }
 
-async fn look(asked: &Asked, member: &Arc<Member>, path: &str) -> Found {
+/// Whether a member shows the caller that there is something at a path.
+pub(crate) async fn look(asked: &Asked, member: &Arc<Member>, path: &str) -> Found {
     let Ok(call) = asked.get(member, path.to_owned(), METADATA) else { return Found::NotHere };
     let answer = match asked.worker.lanes.send(member, call).await {
         Ok(answer) => answer,

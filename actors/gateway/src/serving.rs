@@ -13,8 +13,9 @@ use tracing::debug;
 
 use crate::asked::Asked;
 use crate::discoverer::{PATIENCE, Refresh, Subject};
+use crate::find::{self, Found};
+use crate::pass;
 use crate::respond::{self, Answered};
-use crate::{find, pass};
 
 /// Passes a request to own, or to the first member that serves the kind where own does not.
 pub(crate) async fn pass(asked: &Asked, collection: &Collection) -> Answered {
@@ -27,6 +28,9 @@ pub(crate) async fn pass(asked: &Asked, collection: &Collection) -> Answered {
 }
 
 /// Own, or the first member that serves the kind where own does not; own where nobody does.
+///
+/// # Errors
+/// To a write what own is silent for: it may serve the kind since this moment, and then it is meant.
 pub(crate) async fn holder(asked: &Asked, collection: &Collection) -> Result<Arc<Member>, Status> {
     let own = pass::own(asked)?;
     let resource = &collection.resource;
@@ -42,12 +46,15 @@ pub(crate) async fn holder(asked: &Asked, collection: &Collection) -> Result<Arc
     refresh(asked, Subject::Groups).await;
     let catalogue = asked.catalogue();
     let Some(member) = serving(asked, &catalogue, resource).next().cloned() else { return Ok(own) };
-    // A kind that was defined this second is served before discovery names it.
-    if is_own(&catalogue) || find::has(asked, &own, &format!("{}?limit=1", collection.path())).await
-    {
+    if is_own(&catalogue) {
         return Ok(own);
     }
-    Ok(member)
+    // A kind that was defined this second is served before discovery names it.
+    match find::look(asked, &own, &format!("{}?limit=1", collection.path())).await {
+        Found::Here => Ok(own),
+        Found::Silent(fault) if !asked.reads() => Err(fault.to_status()),
+        Found::NotHere | Found::Hidden | Found::Silent(_) => Ok(member),
+    }
 }
 
 /// The path of a collection in the version in which a member serves the kind.

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use tenbin_integration::{Daemon, Kubectl, Mode, Response, Table, eventually};
 
-use super::{CROSS, FLEET, V2, accepting, both, define, groups};
+use super::{CROSS, FLEET, V2, accepting, both, define, groups, path, scale};
 
 fn told(daemon: &Daemon) -> Result<Value> {
     accepting(daemon.client()?, V2).json("/apis")
@@ -62,6 +62,24 @@ fn while_own_is_dead_its_last_word_counts_and_pods_are_read() -> Result<()> {
     assert_eq!(plain["resources"][0]["name"], "scales");
     let old = daemon.client()?.get("/openapi/v2")?.success()?;
     assert!(old.json()?["swagger"].is_string());
+    Ok(())
+}
+
+/// Own may serve the kind since this moment, and then it is own's that is meant.
+#[test]
+fn while_own_is_dead_nothing_is_made_of_a_kind_that_it_did_not_serve() -> Result<()> {
+    define("osaka", "astray.test", "v1")?;
+    let daemon = FLEET.daemon().name("astray").config(CROSS).start()?;
+    let (client, collection) = (daemon.client()?, path("astray.test", "v1"));
+    eventually!(told(&daemon), |list: &Value| groups(list).contains(&"astray.test"));
+    client.send_json("POST", &collection, &scale("astray.test", "v1", "before", 1))?.success()?;
+    daemon.shim("tokyo")?.set(Mode::Refuse)?;
+    let made = client.send_json("POST", &collection, &scale("astray.test", "v1", "after", 1))?;
+    assert_eq!(made.status, 503, "{made:?}");
+    assert!(made.text().contains("tokyo"), "{made:?}");
+    let there = FLEET.cluster("osaka")?.client()?.get(&format!("{collection}/after"))?;
+    assert_eq!(there.status, 404);
+    assert_eq!(client.json(&format!("{collection}/before"))?["spec"]["grams"], 1);
     Ok(())
 }
 

@@ -98,7 +98,9 @@ fn a_kind_that_own_serves_since_this_moment_is_made_in_own() -> Result<()> {
     eventually!(client.json("/apis/late.test"));
     define("tokyo", "late.test", "v1")?;
     let collection = path("late.test", "v1");
-    client.send_json("POST", &collection, &scale("late.test", "v1", "one", 1))?.success()?;
+    // Where tokyo is too busy to tell, it is refused.
+    let body = scale("late.test", "v1", "one", 1);
+    eventually!(client.send_json("POST", &collection, &body)?.success());
     let one = format!("{collection}/one");
     assert_eq!(FLEET.cluster("tokyo")?.client()?.json(&one)?["spec"]["grams"], 1);
     assert_eq!(FLEET.cluster("osaka")?.client()?.get(&one)?.status, 404);
