@@ -3,6 +3,7 @@
 mod connection;
 mod listen;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use crate::ports::Port;
 use listen::Accepting;
@@ -39,20 +41,20 @@ impl Mode {
     }
 }
 
-/// The mode and how often connections were told to end, for every connection to watch.
+/// The mode, for every connection to watch.
 #[derive(Debug, Clone, Copy)]
 struct Control {
     mode: Mode,
     /// Counts changes of the mode, so that setting `CutAfter` again counts anew.
     change: u64,
-    /// Counts `cut_all`; a connection ends when it moves.
-    cuts: u64,
 }
 
 #[derive(Debug, Default)]
 struct Counters {
     accepted: AtomicU64,
     live: AtomicU64,
+    /// How many connections are closed at once from now on.
+    doomed: AtomicU64,
 }
 
 enum Order {
@@ -75,10 +77,15 @@ impl Shim {
         let counters = Arc::<Counters>::default();
         let (orders, inbox) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (control, _) = watch::channel(Control { mode: Mode::Pass, change: 0, cuts: 0 });
+        let (control, _) = watch::channel(Control { mode: Mode::Pass, change: 0 });
         let accepting = runtime.block_on(Accepting::listen(port.address()))?;
-        let keeper =
-            Keeper { upstream, port: Arc::clone(&port), control, counters: Arc::clone(&counters) };
+        let keeper = Keeper {
+            upstream,
+            port: Arc::clone(&port),
+            control,
+            counters: Arc::clone(&counters),
+            connections: JoinSet::new(),
+        };
         std::thread::Builder::new()
             .name(format!("shim-{}", port.number()))
             .spawn(move || runtime.block_on(keeper.run(accepting, inbox)))
@@ -99,6 +106,11 @@ impl Shim {
     /// Closes every connection that lives now; the mode stays.
     pub fn cut_all(&self) -> Result<()> {
         self.order(Order::Cut)
+    }
+
+    /// Closes the next connection as soon as it is made.
+    pub fn cut_next(&self) {
+        self.counters.doomed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many connections were accepted so far.
@@ -124,10 +136,11 @@ struct Keeper {
     port: Arc<Port>,
     control: watch::Sender<Control>,
     counters: Arc<Counters>,
+    connections: JoinSet<io::Result<()>>,
 }
 
 impl Keeper {
-    async fn run(self, mut accepting: Accepting, mut inbox: mpsc::UnboundedReceiver<Order>) {
+    async fn run(mut self, mut accepting: Accepting, mut inbox: mpsc::UnboundedReceiver<Order>) {
         loop {
             tokio::select! {
                 order = inbox.recv() => match order {
@@ -136,35 +149,47 @@ impl Keeper {
                         drop(reply.send(self.set(&mut accepting, mode).await));
                     }
                     Some(Order::Cut(reply)) => {
-                        self.control.send_modify(|control| control.cuts += 1);
+                        self.cut().await;
                         drop(reply.send(Ok(())));
                     }
                 },
                 stream = accepting.accept() => self.serve(stream),
+                Some(_) = self.connections.join_next() => {}
             }
+            self.count();
         }
     }
 
-    async fn set(&self, accepting: &mut Accepting, mode: Mode) -> Result<()> {
+    async fn set(&mut self, accepting: &mut Accepting, mode: Mode) -> Result<()> {
         accepting.become_fit_for(mode, self.port.address()).await?;
         self.control.send_modify(|control| {
             control.mode = mode;
             control.change += 1;
-            if mode == Mode::Refuse {
-                control.cuts += 1;
-            }
         });
+        if mode == Mode::Refuse {
+            self.cut().await;
+        }
         Ok(())
     }
 
-    fn serve(&self, stream: tokio::net::TcpStream) {
+    async fn cut(&mut self) {
+        self.connections.shutdown().await;
+        self.count();
+    }
+
+    fn count(&self) {
+        let live = self.connections.len().try_into().unwrap_or(u64::MAX);
+        self.counters.live.store(live, Ordering::Relaxed);
+    }
+
+    fn serve(&mut self, stream: tokio::net::TcpStream) {
         self.counters.accepted.fetch_add(1, Ordering::Relaxed);
-        self.counters.live.fetch_add(1, Ordering::Relaxed);
-        let (upstream, control) = (self.upstream, self.control.subscribe());
-        let counters = Arc::clone(&self.counters);
-        tokio::spawn(async move {
-            connection::serve(stream, upstream, control).await;
-            counters.live.fetch_sub(1, Ordering::Relaxed);
-        });
+        let doomed = &self.counters.doomed;
+        let less = |count: u64| count.checked_sub(1);
+        if doomed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
+            return;
+        }
+        let serving = connection::serve(stream, self.upstream, self.control.subscribe());
+        self.connections.spawn(serving);
     }
 }

@@ -35,26 +35,21 @@ const TICK: Duration = Duration::from_millis(250);
 #[rtype(result = "Result<Ticket, Fault>")]
 pub struct Admit(pub Kind);
 
-/// Tells how a request ended. When the mailbox is full it is dropped: the next one will tell.
+/// Tells that the member sent the head of an answer. When the mailbox is full it is dropped: the next
+/// one will tell.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
-pub enum Outcome {
-    /// The member sent the head of an answer.
-    Answered,
-    /// No connection could be made.
-    Unreachable(Cause),
-}
+pub struct Answered;
 
 /// Why a member counts as dead.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cause {
+struct Cause {
     /// What was seen.
-    pub reason: String,
+    reason: String,
     /// Whether one side does not trust the other.
-    pub untrusted: bool,
+    untrusted: bool,
 }
 
-/// A request has waited too long: asks whether the member is alive.
+/// A request has waited too long, or could not be sent: asks whether the member is alive.
 ///
 /// The answer is that of one `/livez` on a fresh connection, shared by all who ask meanwhile.
 #[derive(Debug, Default, Clone, Copy, Message)]
@@ -177,14 +172,11 @@ impl Handler<Admit> for Forwarder {
     }
 }
 
-impl Handler<Outcome> for Forwarder {
+impl Handler<Answered> for Forwarder {
     type Result = ();
 
-    fn handle(&mut self, outcome: Outcome, _: &mut Self::Context) {
-        match outcome {
-            Outcome::Answered => self.answered(),
-            Outcome::Unreachable(cause) => self.failed(cause),
-        }
+    fn handle(&mut self, _: Answered, _: &mut Self::Context) {
+        self.answered();
     }
 }
 

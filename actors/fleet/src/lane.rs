@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::mem::take;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use tenbin_model::ids::ClusterName;
 use crate::answer::{Answer, AnswerBody, Chunks};
 use crate::connect;
 use crate::fault::Fault;
-use crate::forwarder::{Admit, Cause, Doubt, Outcome};
+use crate::forwarder::{Admit, Answered, Doubt};
 use crate::member::{Fleet, Member, Reach};
 use crate::patience::{Patience, is_alive};
 use crate::places::{Kind, Ticket};
@@ -82,22 +83,28 @@ pub(crate) struct Heard {
 impl Lanes {
     /// Sends `call` to `member` and waits for the head of its answer.
     ///
-    /// Any status code is an answer. A read is tried once more when a kept connection turns out
-    /// to be closed. Dropping the future closes the connection; what was sent stays sent.
+    /// Any status code is an answer. What was not sent is tried once more if the member shows that it
+    /// lives, and a read when a kept connection turns out to be closed. Dropping the future closes the
+    /// connection; what was sent stays sent.
     pub async fn send(&self, member: &Arc<Member>, call: Call) -> Result<Answer, Fault> {
         let ticket = admit(member, call.kind()).await?;
         let authorization = authorization(member).await?;
         let lane = self.lane(member);
-        let repeatable = call.method == Method::GET || call.method == Method::HEAD;
-        let mut result = attempt(&lane, member, &call, authorization.as_ref()).await;
-        if repeatable && matches!(&result, Err(failure) if failure.closed_early) {
-            result = attempt(&lane, member, &call, authorization.as_ref()).await;
-        }
-        let heard = result.map_err(|failure| failure.fault)?;
+        let (mut repeat, mut redial) =
+            (call.method == Method::GET || call.method == Method::HEAD, true);
+        let heard = loop {
+            match attempt(&lane, member, &call, authorization.as_ref()).await {
+                Ok(heard) => break heard,
+                Err(Failure { closed_early: true, .. }) if take(&mut repeat) => {}
+                Err(Failure { fault: Fault::Down { .. }, .. })
+                    if take(&mut redial) && lives(member).await => {}
+                Err(Failure { fault, .. }) => return Err(fault),
+            }
+        };
         if let Some(fault) = doubted(member, heard.status).await {
             return Err(fault);
         }
-        tell(member, Outcome::Answered);
+        answered(member);
         Ok(answer(member, heard, call.patience, ticket))
     }
 
@@ -200,10 +207,7 @@ async fn ask(
         match lane.streams.send(&member.access, call, authorization).await {
             Ok(heard) => return Ok(heard),
             Err(Refusal::NotSpoken) => {}
-            Err(Refusal::NoConnection(error)) => {
-                let untrusted = connect::is_distrust(&error);
-                return Err(unsent(member, error.to_string(), untrusted));
-            }
+            Err(Refusal::NoConnection(error)) => return Err(unsent(member, error.to_string())),
             Err(Refusal::Failed(error)) => {
                 return Err(lost(member, error.to_string(), Refusal::closed_early(&error)));
             }
@@ -232,7 +236,7 @@ pub(crate) async fn doubted(member: &Member, status: StatusCode) -> Option<Fault
         }
         _ => return None,
     };
-    if member.reach == Reach::Direct || is_alive(&member.forwarder, Doubt::default()).await {
+    if member.reach == Reach::Direct || lives(member).await {
         return None;
     }
     let (member, reason) = (member.name.clone(), reason.to_owned());
@@ -245,22 +249,26 @@ pub(crate) async fn doubted(member: &Member, status: StatusCode) -> Option<Fault
     })
 }
 
+/// Whether the member gives a sign of life now. Where it gives none, it is dead from now on.
+pub(crate) async fn lives(member: &Member) -> bool {
+    // Who has just found it dead has asked for all.
+    !member.is_down() && is_alive(&member.forwarder, Doubt::default()).await
+}
+
 fn failure(member: &Member, error: &SendRequestError) -> Failure {
-    let untrusted = connect::is_untrusted(error);
     match error {
         // awc says `Disconnected` when the answer did not come: the request may have been read.
         SendRequestError::Connect(ConnectError::Disconnected) => {
             lost(member, "connection closed before the answer".to_owned(), true)
         }
-        SendRequestError::Connect(error) => unsent(member, error.to_string(), untrusted),
-        error if untrusted => unsent(member, error.to_string(), true),
+        SendRequestError::Connect(error) => unsent(member, error.to_string()),
+        error if connect::is_untrusted(error) => unsent(member, error.to_string()),
         SendRequestError::Send(error) => lost(member, error.to_string(), true),
         error => lost(member, error.to_string(), false),
     }
 }
 
-pub(crate) fn unsent(member: &Member, reason: String, untrusted: bool) -> Failure {
-    tell(member, Outcome::Unreachable(Cause { reason: reason.clone(), untrusted }));
+pub(crate) fn unsent(member: &Member, reason: String) -> Failure {
     let fault = Fault::Down { member: member.name.clone(), since: Duration::ZERO, reason };
     Failure { fault, closed_early: false }
 }
@@ -269,12 +277,12 @@ pub(crate) fn lost(member: &Member, reason: String, closed_early: bool) -> Failu
     Failure { fault: Fault::Lost { member: member.name.clone(), reason }, closed_early }
 }
 
-pub(crate) fn tell(member: &Member, outcome: Outcome) {
-    if matches!(outcome, Outcome::Answered) && member.is_up() {
-        return;
+/// Tells the forwarder that the member sent the head of an answer.
+pub(crate) fn answered(member: &Member) {
+    if !member.is_up() {
+        // Full or gone: the next answer will tell.
+        member.forwarder.tell(Answered).ok();
     }
-    // Full or gone: the next outcome will tell.
-    member.forwarder.tell(outcome).ok();
 }
 
 fn answer(member: &Member, heard: Heard, patience: Patience, ticket: Ticket) -> Answer {

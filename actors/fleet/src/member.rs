@@ -98,6 +98,11 @@ impl Member {
     pub fn is_up(&self) -> bool {
         **self.health.load() == Health::Up
     }
+
+    /// Whether it is dead, as far as is known.
+    pub fn is_down(&self) -> bool {
+        matches!(**self.health.load(), Health::Down { .. })
+    }
 }
 
 impl fmt::Debug for Member {

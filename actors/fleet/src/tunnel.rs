@@ -25,9 +25,9 @@ use tokio_util::sync::CancellationToken;
 use crate::answer::{Answer, AnswerBody};
 use crate::connect;
 use crate::fault::Fault;
-use crate::forwarder::{Forwarder, Outcome};
+use crate::forwarder::Forwarder;
 use crate::lane::{
-    Call, PROMPT, STREAM, WRITE_LIMIT, admit, authorization, doubted, lost, tell, unsent,
+    Call, PROMPT, STREAM, WRITE_LIMIT, admit, answered, authorization, doubted, lives, lost, unsent,
 };
 use crate::member::Member;
 use crate::patience::Patience;
@@ -72,10 +72,13 @@ pub struct Tunnel {
 pub async fn upgrade(member: &Arc<Member>, call: Call) -> Result<Reply, Fault> {
     let ticket = admit(member, Kind::Stream).await?;
     let authorization = authorization(member).await?;
-    let unsent =
-        |error: io::Error| unsent(member, error.to_string(), connect::is_distrust(&error)).fault;
-    let tls = Arc::clone(&member.access.tls);
-    let io = connect::secured(&member.access, tls).await.map_err(unsent)?;
+    let unsent = |error: io::Error| unsent(member, error.to_string()).fault;
+    let dial = || connect::secured(&member.access, Arc::clone(&member.access.tls));
+    let mut dialled = dial().await;
+    if dialled.is_err() && lives(member).await {
+        dialled = dial().await;
+    }
+    let io = dialled.map_err(unsent)?;
     let mut framed = Framed::new(io, ClientCodec::default());
     let patience = Patience { silence: PROMPT.silence, limit: call.first_byte.or(WRITE_LIMIT) };
     let patience_with_body = call.patience;
@@ -93,7 +96,7 @@ pub async fn upgrade(member: &Arc<Member>, call: Call) -> Result<Reply, Fault> {
     if let Some(fault) = doubted(member, answer.status).await {
         return Err(fault);
     }
-    tell(member, Outcome::Answered);
+    answered(member);
     let headers = answer.headers().clone();
     if answer.status == StatusCode::SWITCHING_PROTOCOLS {
         let parts = framed.into_parts();

@@ -1,7 +1,7 @@
 //! Whether a member may be asked now.
 //!
-//! The breaker opens on one fact (a connect or TLS that failed, or silence and then a failed
-//! `/livez`, `reads.md`) and closes on one: an answer. While it is open nothing is sent but a probe
+//! The breaker opens when a `/livez` on a fresh connection fails, for which a request asks that
+//! could not be sent or heard nothing (`reads.md`), and closes on any answer. While it is open nothing is sent but a probe
 //! at growing intervals. Times are durations since the daemon's start.
 
 use std::time::Duration;

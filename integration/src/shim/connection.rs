@@ -22,29 +22,22 @@ enum Direction {
     Answer,
 }
 
-/// Carries bytes both ways until an end, an error or a cut.
+/// Carries bytes both ways until an end or an error.
 pub(super) async fn serve(
     client: TcpStream,
     upstream: SocketAddr,
     mut control: watch::Receiver<Control>,
-) {
-    let cuts = control.borrow().cuts;
-    let mut cut = control.clone();
-    let carry = async {
-        control.wait_for(|now| !now.mode.stalls()).await.map_err(io::Error::other)?;
-        let server = TcpStream::connect(upstream).await?;
-        client.set_nodelay(true)?;
-        server.set_nodelay(true)?;
-        let (from_client, to_client) = client.into_split();
-        let (from_server, to_server) = server.into_split();
-        let up = Pump::new(control.clone(), Direction::Request);
-        let down = Pump::new(control, Direction::Answer);
-        tokio::try_join!(up.run(from_client, to_server), down.run(from_server, to_client))
-    };
-    tokio::select! {
-        outcome = carry => drop(outcome),
-        changed = cut.wait_for(|now| now.cuts != cuts) => drop(changed),
-    }
+) -> io::Result<()> {
+    control.wait_for(|now| !now.mode.stalls()).await.map_err(io::Error::other)?;
+    let server = TcpStream::connect(upstream).await?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let up = Pump::new(control.clone(), Direction::Request);
+    let down = Pump::new(control, Direction::Answer);
+    tokio::try_join!(up.run(from_client, to_server), down.run(from_server, to_client))?;
+    Ok(())
 }
 
 /// One direction: a queue of chunks, each with the time when it may leave.
