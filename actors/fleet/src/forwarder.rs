@@ -214,6 +214,7 @@ impl Handler<Observe> for Forwarder {
         MessageResult(json!({
             "cluster": self.member.as_str(),
             "health": health,
+            "probing": self.probe.is_some(),
             "in_flight": self.places.taken(Kind::Request),
             "streams": self.places.taken(Kind::Stream),
         }))
