@@ -1,5 +1,6 @@
 //! The connections of one worker, and the one way to send a request to a member.
 
+use std::borrow::Borrow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::mem::take;
@@ -86,14 +87,19 @@ impl Lanes {
     /// Any status code is an answer. What was not sent is tried once more if the member shows that it
     /// lives, and a read when a kept connection turns out to be closed. Dropping the future closes the
     /// connection; what was sent stays sent.
-    pub async fn send(&self, member: &Arc<Member>, call: Call) -> Result<Answer, Fault> {
+    pub async fn send(
+        &self,
+        member: &Arc<Member>,
+        call: impl Borrow<Call>,
+    ) -> Result<Answer, Fault> {
+        let call = call.borrow();
         let ticket = admit(member, call.kind()).await?;
         let authorization = authorization(member).await?;
         let lane = self.lane(member);
         let (mut repeat, mut redial) =
             (call.method == Method::GET || call.method == Method::HEAD, true);
         let heard = loop {
-            match attempt(&lane, member, &call, authorization.as_ref()).await {
+            match attempt(&lane, member, call, authorization.as_ref()).await {
                 Ok(heard) => break heard,
                 Err(Failure { closed_early: true, .. }) if take(&mut repeat) => {}
                 Err(Failure { fault: Fault::Down { .. }, .. })

@@ -8,6 +8,7 @@
 //! | [`health`] | what is known of a member's life |
 //! | [`forwarder`] | one actor a member: admission, breaker, probes |
 //! | [`lane`] | the connections of one worker, and the one way to send a request |
+//! | `ready` | whether a member that refuses has read its rules |
 //! | [`places`] | how many requests a member has in flight |
 //! | [`patience`] | how long a silent member is waited for |
 //! | [`answer`] | a member's answer, whose body ends or fails, and never hangs |
@@ -26,6 +27,7 @@ pub mod lane;
 pub mod member;
 pub mod patience;
 pub mod places;
+mod ready;
 pub mod region;
 pub mod registry;
 pub mod slots;

@@ -298,3 +298,27 @@ fn dead_member(rig: &Rig) -> Arc<Member> {
         forwarder: Slot::empty(),
     })
 }
+
+#[actix_rt::test]
+async fn a_refusal_counts_when_a_member_that_is_ready_says_it_again() {
+    let rig = Rig::new().await;
+    let ca = Authority::new();
+    rig.identity(&ca, "tokyo");
+    rig.enrol(vec![rig.own(Some("tokyo"))]).await.unwrap();
+    let codes = Arc::new([AtomicU16::new(500), AtomicU16::new(1)]);
+    let address = ca.serve(Manner::Starts(Arc::clone(&codes))).await;
+    rig.join(&[peer("nara", address)]).await;
+    let (lanes, nara) = (Lanes::default(), rig.member("nara"));
+    let mut said = Vec::new();
+    for (ready, refusals) in [(500, 1), (200, 1), (200, 2), (500, 0)] {
+        codes[0].store(ready, Ordering::SeqCst);
+        codes[1].store(refusals, Ordering::SeqCst);
+        let answer = lanes.send_sure(&nara, get("/api/v1/pods", PROMPT)).await;
+        said.push(match answer {
+            Ok(answer) => answer.status.as_u16().to_string(),
+            Err(fault) => fault.to_string(),
+        });
+    }
+    let starts = "nara unreachable: it refuses, and its /readyz answers 500";
+    assert_eq!(said, [starts, "200", "403", "200"]);
+}

@@ -94,7 +94,7 @@ async fn send(
     if member.access.zips {
         call.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    let sent = asked.worker.lanes.send(member, call).await;
+    let sent = asked.worker.lanes.send_sure(member, call).await;
     sent.map_err(|fault| match fault {
         // It lives, and a shorter list would say nothing of that.
         Fault::Overloaded { .. } => Reply::Refused(respond::status(&fault.to_status())),

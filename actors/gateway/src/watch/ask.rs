@@ -41,7 +41,7 @@ pub(super) async fn ask(asked: &Asked, plan: &Plan, member: &Arc<Member>, next: 
         Err(status) => return Reply::Lacking(status),
     };
     call.patience = if matches!(next, Next::Watch(_)) { STREAM } else { PROMPT };
-    let answer = match asked.worker.lanes.send(member, call).await {
+    let answer = match asked.worker.lanes.send_sure(member, call).await {
         Ok(answer) => answer,
         Err(fault) => return Reply::Dead(fault.to_string()),
     };

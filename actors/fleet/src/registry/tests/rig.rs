@@ -50,6 +50,9 @@ pub(super) enum Manner {
     Stream,
     /// Answers `/livez`, and refuses anything else.
     Application,
+    /// Answers `/livez`, `/readyz` with the first code of the moment, and anything else with 403 as
+    /// often as the second says.
+    Starts(Arc<[AtomicU16; 2]>),
 }
 
 // === impl Rig ===
@@ -157,6 +160,12 @@ fn answer(code: u16) -> String {
     format!("HTTP/1.1 {code} As Told\r\nContent-Length: 0\r\n\r\n")
 }
 
+/// Takes one, if there is one.
+fn less(count: &AtomicU16) -> bool {
+    let one_less = |count: u16| count.checked_sub(1);
+    count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
+}
+
 pub(super) async fn registry(parts: &Parts, called: &str) -> Slot<Registry> {
     let (slot, parts) = (Slot::empty(), parts.clone());
     let spec = ChildSpec {
@@ -244,10 +253,18 @@ impl Authority {
                     let mut head = [0; 4096];
                     while let length @ 1.. = stream.read(&mut head).await? {
                         let lives = head[..length].starts_with(b"GET /livez");
+                        let ready = head[..length].starts_with(b"GET /readyz");
                         let answer = match &manner {
                             Manner::Stream if !lives => STREAM.to_owned(),
                             Manner::Application if !lives => answer(401),
-                            Manner::Stream | Manner::Application | Manner::Alert => answer(200),
+                            Manner::Starts(codes) if ready => {
+                                answer(codes[0].load(Ordering::SeqCst))
+                            }
+                            Manner::Starts(codes) if !lives && less(&codes[1]) => answer(403),
+                            Manner::Stream
+                            | Manner::Application
+                            | Manner::Alert
+                            | Manner::Starts(_) => answer(200),
                             Manner::Answer(code) => answer(code.load(Ordering::SeqCst)),
                         };
                         stream.write_all(answer.as_bytes()).await?;
