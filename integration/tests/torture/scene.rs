@@ -5,8 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use serde_json::json;
 use tenbin_integration::eventually::{now, until};
-use tenbin_integration::{Client, ClusterSpec, Daemon, Fleet, FleetBuilder, Random, Shim};
+use tenbin_integration::{
+    Client, Cluster, ClusterSpec, Daemon, Fleet, FleetBuilder, Random, Shim, eventually,
+};
+
+/// A user who may all by a role, which an API server that starts has not read yet.
+const READER: &str = "reader";
 
 pub(crate) const MEMBERS: [&str; 3] = ["tokyo", "osaka", "nagoya"];
 
@@ -33,6 +39,7 @@ impl Scene {
             .clusters(["tokyo", "osaka"])
             .cluster(ClusterSpec::new("nagoya").flag("--watch-cache=false"))
             .start()?;
+        fleet.clusters().iter().try_for_each(may_read)?;
         let daemon = fleet.daemon().config("[auth]\ncross = ['system:masters']").start()?;
         let front = Shim::start(daemon.users())?;
         Ok(Self { seed, began: now(), daemon, front, fleet })
@@ -50,11 +57,27 @@ impl Scene {
         MEMBERS.into_iter().map(client).collect()
     }
 
-    /// The daemon by way of the front.
+    /// The daemon by way of the front, as the reader.
     pub(crate) fn through(&self) -> Result<Client> {
-        let admin = self.fleet.cluster("tokyo")?.user("admin", &["system:masters"])?;
-        Client::tls(self.front.address(), self.daemon.serving_ca(), Some(&admin))
+        let reader = self.fleet.cluster("tokyo")?.user(READER, &[])?;
+        Client::tls(self.front.address(), self.daemon.serving_ca(), Some(&reader))
     }
+}
+
+/// Gives the reader its role.
+fn may_read(cluster: &Cluster) -> Result<()> {
+    let group = "rbac.authorization.k8s.io";
+    let binding = json!({"apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding",
+        "metadata": {"name": READER},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": READER}]});
+    let client = cluster.client()?;
+    client
+        .send_json("POST", &format!("/apis/{group}/v1/clusterrolebindings"), &binding)?
+        .success()?;
+    let reader = client.clone().header("Impersonate-User", READER);
+    eventually!(reader.json("/apis/apps/v1/namespaces/default/deployments"));
+    Ok(())
 }
 
 impl Running {
