@@ -26,6 +26,8 @@ pub const DRAIN_ORDER: u8 = 20;
 pub const MAILBOX: usize = 1024;
 /// How long `/livez` on a fresh connection may take, credentials and connection included.
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
+/// A probe that fails sooner is made again at once.
+const HASTY: Duration = Duration::from_millis(500);
 /// How often the breaker is asked whether a probe is due.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -51,7 +53,7 @@ struct Cause {
 
 /// A request has waited too long, or could not be sent: asks whether the member is alive.
 ///
-/// The answer is that of one `/livez` on a fresh connection, shared by all who ask meanwhile.
+/// The answer is that of one `/livez` on a fresh connection, or two, shared by all who ask meanwhile.
 #[derive(Debug, Default, Clone, Copy, Message)]
 #[rtype(result = "bool")]
 pub struct Doubt {
@@ -120,9 +122,10 @@ impl Forwarder {
     fn start_probe(&mut self, ctx: &mut Context<Self>) {
         let Some(client) = self.client.clone() else { return };
         self.probe = Some(Vec::new());
-        let (access, reach) = (self.access.clone(), self.reach);
+        let (access, reach, clock) = (self.access.clone(), self.reach, self.clock.clone());
         let probing = async move {
-            let probing = tokio::time::timeout(PROBE_LIMIT, probe(&client, &access, reach));
+            let probing = probe(&client, &access, reach, &clock);
+            let probing = tokio::time::timeout(PROBE_LIMIT, probing);
             probing.await.unwrap_or_else(|_| Err("silent".to_owned().into()))
         };
         ctx.spawn(probing.into_actor(self).map(|result, actor, _ctx| {
@@ -235,8 +238,24 @@ impl From<String> for Cause {
     }
 }
 
+/// Asks `/livez`, and once more where that failed at once, as a connection that a balancer cut.
+async fn probe(
+    client: &awc::Client,
+    access: &Access,
+    reach: Reach,
+    clock: &Clock,
+) -> Result<(), Cause> {
+    let began = clock.elapsed();
+    match livez(client, access, reach).await {
+        Err(_) if clock.elapsed().saturating_sub(began) < HASTY => {
+            livez(client, access, reach).await
+        }
+        result => result,
+    }
+}
+
 /// Asks `/livez` on a connection of its own; `Err` says what was seen instead of a living server.
-async fn probe(client: &awc::Client, access: &Access, reach: Reach) -> Result<(), Cause> {
+async fn livez(client: &awc::Client, access: &Access, reach: Reach) -> Result<(), Cause> {
     let authorization =
         access.credentials.authorization().await.map_err(|error| error.to_string())?;
     // `force_close` keeps the pool empty, so that each probe dials anew.
