@@ -12,7 +12,7 @@ use tenbin_fleet::fault::Fault;
 use tenbin_fleet::member::Member;
 use tenbin_model::body::{Present, may_demand_merged};
 use tenbin_model::ids::ClusterName;
-use tenbin_model::request::path::Object;
+use tenbin_model::request::path::{Collection, Object};
 use tenbin_model::status::{Reason, Status};
 
 use crate::asked::Asked;
@@ -124,6 +124,18 @@ pub(crate) fn lately(asked: &Asked, object: &Object) -> Option<Arc<Member>> {
 fn seen_in<'a>(asked: &'a Asked, object: &Object) -> Option<&'a ClusterName> {
     let (holders, space) = (&asked.worker.shared.holders, &asked.table.fleet.space);
     holders.get(&object.whole().path(), space).map(|seen| seen.member)
+}
+
+/// The member that the one object of a name was last seen in: it is enough to hear that one, as in a
+/// GET.
+pub(crate) fn last_holder(
+    asked: &Asked,
+    collection: &Collection,
+    name: &str,
+) -> Option<ClusterName> {
+    let object =
+        Object { collection: collection.clone(), name: name.to_owned(), subresource: None };
+    seen_in(asked, &object).cloned()
 }
 
 /// Notes where an object is, unless own, which may have it as well, is `silent`.

@@ -46,6 +46,8 @@ struct Plan {
     unfolded: bool,
     /// Whether an answer may come without dead members.
     partial: bool,
+    /// The member without which there is no answer nevertheless: it has the one object.
+    needed: Option<ClusterName>,
     /// Which part of the list is asked for; `None` is the whole list.
     page: Option<Page>,
     involved: Involved,
@@ -61,7 +63,7 @@ enum Judged {
 
 /// Answers a list.
 pub(crate) async fn list(asked: Asked, collection: &Collection, class: WriteClass) -> Answered {
-    let mut plan = Plan::new(&asked, class)?;
+    let mut plan = Plan::new(&asked, collection, class)?;
     plan.narrow_to_node(&asked).await?;
     plan.paginate(&asked)?;
     plan.involved = Involved::find(&asked, &plan.members, collection, &plan.query).await;
@@ -81,7 +83,9 @@ pub(crate) async fn list(asked: Asked, collection: &Collection, class: WriteClas
         // As long as nothing was sent, a member that breaks off can still be left out.
         match pump.begin(if zips { zip::THRESHOLD } else { 1 }).await {
             Ok(begun) => return Ok(answer(begun, pump, zips, &warnings)),
-            Err(PumpError::Member(index, fault)) if plan.partial && lost.is_empty() => {
+            Err(PumpError::Member(index, fault))
+                if lost.is_empty() && plan.spares(fault.member()) =>
+            {
                 lost.push((index, fault.to_string()));
             }
             Err(PumpError::Member(_, fault)) => return Err(gone(fault.to_string())),
@@ -101,16 +105,19 @@ pub(crate) fn unfolded_warning() -> String {
 // === impl Plan ===
 
 impl Plan {
-    fn new(asked: &Asked, class: WriteClass) -> Result<Self, Status> {
+    fn new(asked: &Asked, collection: &Collection, class: WriteClass) -> Result<Self, Status> {
         let mut query = asked.parsed_query()?;
         let filter = member_filter(&mut query)?;
         let (accepted, include_object) = asked.form(&mut query)?;
         let fold = class.fold();
-        let one_name = query.field_selector().and_then(single_name).is_some();
+        let name = query.field_selector().and_then(single_name);
+        let unmanaged = name.as_ref().filter(|_| fold.is_none());
+        let needed = unmanaged.and_then(|name| find::last_holder(asked, collection, name));
+        let one = needed.is_some() || name.is_some() && fold.is_some();
         // kube-rs and others fill their caches with pages of no version; kubectl shows a person pages.
         let pages = query.limit()?.is_some() && asked.header(&KUBECTL).is_none();
         let fills = query.resource_version().is_some() || pages;
-        let for_caches = fills && !accepted.is_table() && !(fold.is_some() && one_name);
+        let for_caches = fills && !accepted.is_table() && !one;
         let partial = asked.table.rules.partial.allows(!for_caches);
         let members = asked.table.fleet.members().iter();
         let space = &asked.table.fleet.space;
@@ -128,6 +135,7 @@ impl Plan {
             fold,
             unfolded,
             partial,
+            needed,
             page: None,
             involved: Involved::default(),
         })
@@ -176,6 +184,11 @@ impl Plan {
         Ok(())
     }
 
+    /// Whether there is an answer without a member that is dead.
+    fn spares(&self, member: &ClusterName) -> bool {
+        self.partial && self.needed.as_ref() != Some(member)
+    }
+
     /// Whether pages came before this answer.
     fn is_continued(&self) -> bool {
         self.page.as_ref().is_some_and(Page::is_continued)
@@ -207,7 +220,9 @@ impl Plan {
                     status
                 }
                 // Where nobody else answers a person reads it at once: kubectl would retry for 50 s.
-                Reply::Dead(reason) if self.partial => {
+                Reply::Dead(reason)
+                    if self.members.get(index).is_some_and(|it| self.spares(&it.name)) =>
+                {
                     warnings.push(reason.clone());
                     Status::new(Reason::ServiceUnavailable, reason)
                 }

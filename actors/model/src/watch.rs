@@ -11,6 +11,7 @@
 //! | `event` | what a line of a watch says |
 //! | `keys` | which copies there are of a name, and what of them is shown |
 //! | `change` | what a change of one copy means for the client |
+//! | `owed` | what members could not be asked, and are asked again |
 //! | `write` | how events are written |
 
 mod change;
@@ -18,6 +19,7 @@ mod event;
 mod keys;
 mod member;
 mod merge;
+mod owed;
 mod write;
 
 pub use merge::{Fetch, Fetched, Next, Start, WatchMerge, WatchOptions};

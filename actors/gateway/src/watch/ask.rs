@@ -1,10 +1,12 @@
 //! What is asked of one member, and what it says.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_http::Response;
 use actix_http::body::BoxBody;
 use tenbin_fleet::answer::{Answer, AnswerBody};
+use tenbin_fleet::fault::Fault;
 use tenbin_fleet::lane::{PROMPT, STREAM};
 use tenbin_fleet::member::Member;
 use tenbin_model::status::{Reason, Status};
@@ -15,6 +17,9 @@ use crate::asked::Asked;
 use crate::lists::refusal;
 use crate::{pass, respond};
 
+/// How long a member must have been dead for deletions to be told though it may have another copy of
+/// the name: most API servers restart in less.
+const AWAY: Duration = Duration::from_secs(15);
 /// A list of one object with room for what is around it.
 const ONE_LIMIT: usize = 32 << 20;
 
@@ -71,7 +76,11 @@ pub(super) async fn fetch(
         return Fetched::Nothing;
     };
     let Ok(call) = asked.get(member, target, &accept) else { return Fetched::Silent };
-    let Ok(answer) = asked.worker.lanes.send(member, call).await else { return Fetched::Silent };
+    let answer = match asked.worker.lanes.send(member, call).await {
+        Ok(answer) => answer,
+        Err(Fault::Down { since, .. }) if since >= AWAY => return Fetched::Away,
+        Err(_) => return Fetched::Silent,
+    };
     match (answer.status.as_u16(), answer.whole(ONE_LIMIT).await) {
         (200..=299, Ok(list)) => Fetched::List(list),
         (404, _) => Fetched::Nothing,

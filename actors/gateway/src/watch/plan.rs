@@ -44,7 +44,9 @@ pub(crate) struct Plan {
     bookmarks: bool,
     initial_end: bool,
     /// Whether what exists may be told without dead members.
-    pub(crate) partial: bool,
+    partial: bool,
+    /// The member without which there is no answer nevertheless.
+    needed: Option<ClusterName>,
     /// After what time the watch ends.
     pub(crate) limit: Duration,
 }
@@ -80,9 +82,11 @@ impl Plan {
             // The deprecated prefix has the name in its path.
             query.set("fieldSelector", narrowed_to(None, name));
         }
-        // One managed object is told from the copies that live, as in lists.
-        let one_fold = name.is_some() && class.fold().is_some();
-        let partial = asked.table.rules.partial.allows(initial != Some(true) || one_fold);
+        // One object is told from the members that live, as in lists.
+        let unmanaged = name.filter(|_| class.fold().is_none());
+        let needed = unmanaged.and_then(|name| find::last_holder(asked, &collection, name));
+        let one = needed.is_some() || name.is_some() && unmanaged.is_none();
+        let partial = asked.table.rules.partial.allows(initial != Some(true) || one);
         Ok(Self {
             collection,
             query,
@@ -96,8 +100,14 @@ impl Plan {
             bookmarks,
             initial_end: initial == Some(true) && bookmarks,
             partial,
+            needed,
             limit,
         })
+    }
+
+    /// Whether there is an answer without a member that is dead.
+    pub(crate) fn spares(&self, member: &ClusterName) -> bool {
+        self.partial && self.needed.as_ref() != Some(member)
     }
 
     /// Whether copies are shown one by one.

@@ -133,7 +133,7 @@ impl Pump {
                         Status::new(Reason::ServiceUnavailable, reason.clone()).retry_after(5);
                     // Who resumes knows what the dead member had, and waits for it.
                     let resumes = matches!(next, Next::Watch(_));
-                    if !resumes && !self.plan.partial {
+                    if !resumes && !self.spares(index) {
                         return Err(status);
                     }
                     heard |= resumes;
@@ -307,13 +307,17 @@ impl Pump {
             Reply::Lacking(_) | Reply::Refused(_) | Reply::Dead(_) => {
                 link.failures = link.failures.saturating_add(1);
                 let wait = link.wait();
-                if self.plan.partial {
+                if self.spares(index) {
                     self.merge.dead(index);
                 }
                 self.retry(index, wait);
             }
         }
         Ok(())
+    }
+
+    fn spares(&self, index: usize) -> bool {
+        self.merge.members().get(index).is_some_and(|member| self.plan.spares(member))
     }
 
     fn ask(&mut self, index: usize, next: Next) {

@@ -5,14 +5,14 @@ use bytes::Bytes;
 use super::WatchError;
 use super::event::EventKind;
 use super::keys::{Body, Held, Key, Known, View};
-use super::member::{Change, Link, Listing, Member, Said};
-use super::merge::{Fetch, Fetched, WatchMerge};
+use super::member::{Change, Link, Listing, Said};
+use super::merge::{Fetch, WatchMerge};
 use crate::list::ScanError;
 use crate::list::outline::Outline;
 use crate::list::table::Row;
 
 /// More names than a watch keeps in mind: 15,000 pods of each of 64 members.
-const MAX_KEYS: usize = 1_000_000;
+pub(super) const MAX_KEYS: usize = 1_000_000;
 
 /// What is shown of a key before and after a change.
 type Views = Vec<(View, Vec<usize>)>;
@@ -35,10 +35,12 @@ impl WatchMerge {
             return Ok(true);
         }
         let mut known = self.keys.get(&key).cloned().unwrap_or_default();
+        let seen = self.members.get(index).map_or(0, |member| member.version);
         if !self.began && held.mark.is_some() {
             self.advance(index, change, 0);
             known.settle(index, (!gone).then_some(held));
             known.shown.get_or_insert_default();
+            self.postpone(index, &key, seen);
             self.held.insert(key.clone(), index);
             self.keys.put(key, known);
             return Ok(true);
@@ -59,7 +61,6 @@ impl WatchMerge {
             self.ask(index, key, vec![elsewhere]);
             return Ok(false);
         }
-        let seen = self.members.get(index).map_or(0, |member| member.version);
         self.advance(index, change, version);
         known.gone = None;
         if gone {
@@ -67,11 +68,12 @@ impl WatchMerge {
             known.settle(index, Some(held));
         }
         self.overtake(index, &key);
-        if self.settle_owed(index, &key, &next) {
+        self.settle_owed(index, &key, &next);
+        if self.is_awaited(&key) {
             self.postpone(index, &key, seen);
         }
         self.tell(index, &key, &known, &mut next, &before, &after)?;
-        if self.is_owed(&key) {
+        if self.is_awaited(&key) {
             self.postpone(index, &key, seen);
         }
         self.keep(index, key, next)?;
@@ -93,98 +95,6 @@ impl WatchMerge {
             self.advance(index, change, held.version);
         }
         past || shown
-    }
-
-    /// Takes the answer to a [`Fetch`].
-    pub fn fetched(&mut self, fetch: &Fetch, answer: Fetched) -> Result<(), WatchError> {
-        let asked = self.open.len();
-        self.open.retain(|open| open != fetch);
-        if self.open.len() == asked {
-            return Ok(());
-        }
-        let overtaken = self.overtaken.contains(fetch);
-        self.overtaken.retain(|it| it != fetch);
-        let waits = self.members.get(fetch.waiting).and_then(|member| member.waits.clone());
-        let same = |key: &Key| *key.name == *fetch.name && *key.namespace == *fetch.namespace;
-        let Some(key) = waits.filter(same) else { return Ok(()) };
-        let mut known = self.keys.get(&key).cloned().unwrap_or_default();
-        let takes_part = self.members.get(fetch.asked).is_some_and(Member::takes_part);
-        let copy = match answer {
-            _ if !takes_part => None,
-            Fetched::Silent => {
-                self.owe(fetch.asked, &key)?;
-                None
-            }
-            Fetched::Nothing => Some(None),
-            Fetched::List(list) => Some(self.only(fetch.asked, &list)?),
-        };
-        match copy {
-            // Its own stream knows better; what is still missing is asked again.
-            _ if overtaken => {}
-            // What its own stream has told, its own stream takes back.
-            Some(None) if known.copy(fetch.asked).is_some() => self.silence(fetch),
-            Some(copy) => {
-                known.learn(fetch.asked, copy);
-                self.keys.put(key, known);
-            }
-            None => self.silence(fetch),
-        }
-        if !self.open.iter().any(|open| open.waiting == fetch.waiting) {
-            self.at(fetch.waiting, |member| member.waits = None);
-        }
-        Ok(())
-    }
-
-    fn silence(&mut self, fetch: &Fetch) {
-        self.at(fetch.waiting, |member| member.silent |= 1 << fetch.asked);
-    }
-
-    /// Notes that a member has to be asked for an object again.
-    fn owe(&mut self, index: usize, key: &Key) -> Result<(), WatchError> {
-        let Some(member) = self.members.get_mut(index) else { return Ok(()) };
-        member.owed.insert(key.clone());
-        let too_many = member.owed.len() > MAX_KEYS;
-        if too_many { Err(WatchError::TooMany(MAX_KEYS)) } else { Ok(()) }
-    }
-
-    /// Takes it for told what the members had to say of an object; whether one still owes it.
-    fn settle_owed(&mut self, index: usize, key: &Key, known: &Known) -> bool {
-        let silent = self.members.get(index).map_or(0, |member| member.silent);
-        for (other, member) in self.members.iter_mut().enumerate() {
-            if (member.complete || known.is_settled(other)) && silent & (1 << other) == 0 {
-                member.owed.remove(key);
-            }
-        }
-        let owed = self.is_owed(key);
-        if !owed {
-            for member in &mut self.members {
-                member.postponed.remove(key);
-            }
-        }
-        owed
-    }
-
-    fn is_owed(&self, key: &Key) -> bool {
-        self.members.iter().any(|member| member.owed.contains(key))
-    }
-
-    /// Lets a client that comes back see again what a member told after `seen`, as long as others
-    /// owe the rest of it.
-    fn postpone(&mut self, index: usize, key: &Key, seen: u64) {
-        self.at(index, |member| {
-            member.postponed.entry(key.clone()).or_insert(seen);
-        });
-    }
-
-    /// A member's own stream has told of a key: answers to what was asked before are old.
-    fn overtake(&mut self, index: usize, key: &Key) {
-        let told = |open: &&Fetch| {
-            open.asked == index && *open.name == *key.name && *open.namespace == *key.namespace
-        };
-        self.overtaken.extend(self.open.iter().filter(told).cloned());
-        for member in self.members.iter_mut().filter(|member| member.waits.as_ref() == Some(key)) {
-            member.silent &= !(1 << index);
-        }
     }
 
     /// Tells an object that was held back, or that a member could not tell; false where it has to
@@ -243,7 +153,7 @@ impl WatchMerge {
     }
 
     /// The one item of a list, where it has one.
-    fn only(&mut self, index: usize, list: &Bytes) -> Result<Option<Held>, WatchError> {
+    pub(super) fn only(&mut self, index: usize, list: &Bytes) -> Result<Option<Held>, WatchError> {
         let mut listing = Listing::new(false);
         listing.push(list);
         let mut columns = None;
@@ -281,15 +191,17 @@ impl WatchMerge {
         asked.map(|(other, _)| other).collect()
     }
 
-    /// Whether there may be a copy in a member that cannot be asked.
-    fn is_unsure(&self, index: usize, key: &Key, known: &Known) -> bool {
+    /// The members that may have a copy, cannot be asked, and are waited for.
+    fn unsure(&self, index: usize, key: &Key, known: &Known) -> Vec<usize> {
+        if key.member.is_some() {
+            return Vec::new();
+        }
         let silent = self.members.get(index).map_or(0, |member| member.silent);
-        let mut members = self.members.iter().enumerate();
-        key.member.is_none()
-            && members.any(|(other, member)| {
-                let unsure = !member.complete && !known.is_settled(other);
-                unsure && member.takes_part() && silent & (1 << other) != 0
-            })
+        let unsure = self.members.iter().enumerate().filter(|(other, member)| {
+            let waited = member.takes_part() && !member.away;
+            waited && !member.complete && !known.is_settled(*other) && silent & (1 << other) != 0
+        });
+        unsure.map(|(other, _)| other).collect()
     }
 
     fn ask(&mut self, index: usize, key: Key, members: Vec<usize>) {
@@ -349,8 +261,12 @@ impl WatchMerge {
         let once = self.options.one_key_once;
         next.gone = None;
         if once && after.is_empty() && !shown.is_empty() {
-            if self.is_unsure(index, key, next) {
+            let unsure = self.unsure(index, key, next);
+            if !unsure.is_empty() {
                 // Who cannot be asked may have the copy that lives; until then it is not gone.
+                for member in unsure {
+                    self.owe(member, key)?;
+                }
                 next.gone = Some(Box::new(known.clone()));
                 return Ok(());
             }
@@ -368,13 +284,14 @@ impl WatchMerge {
         let mut now = Vec::new();
         for (view, members) in after {
             let was = before.iter().find(|(old, _)| old == view);
-            let touched = members.contains(&index)
-                || was.is_some_and(|(_, members)| members.contains(&index));
-            let kind = match shown.contains(view) {
+            let touched = if before.is_empty() {
                 // What was owed may have been told meanwhile.
-                true if touched && !(before.is_empty() && next.is_told(members)) => {
-                    EventKind::Modified
-                }
+                !next.is_told(members)
+            } else {
+                members.contains(&index) || was.is_some_and(|(_, members)| members.contains(&index))
+            };
+            let kind = match shown.contains(view) {
+                true if touched => EventKind::Modified,
                 // Whoever comes back may have what was told when others could not be asked.
                 true if once && !known.told && next.is_whole(members) => EventKind::Modified,
                 true => {
@@ -405,8 +322,8 @@ impl WatchMerge {
     /// Keeps what is known now, without the content that nobody will need.
     fn keep(&mut self, index: usize, key: Key, mut known: Known) -> Result<(), WatchError> {
         let keeps = self.members.get(index).is_some_and(|member| member.keeps);
-        let owed = self.settle_owed(index, &key, &known);
-        if known.is_empty() && !owed || key.member.is_some() && !keeps {
+        self.settle_owed(index, &key, &known);
+        if known.is_empty() && !self.is_owed(&key) || key.member.is_some() && !keeps {
             // Who is not kept in mind is asked again when the name comes back.
             self.keys.forget(&key);
             return Ok(());

@@ -84,6 +84,10 @@ pub(super) struct Member {
     pub(super) silent: u64,
     /// What it could not be asked about, and is asked again when it can.
     pub(super) owed: BTreeSet<Key>,
+    /// Whether nobody waits for what it owes, since it has been dead for long.
+    pub(super) away: bool,
+    /// Whether it owes more than is kept in mind.
+    pub(super) forgotten: bool,
     /// What was not told in full, since others could not be asked; with what was seen before.
     pub(super) postponed: BTreeMap<Key, u64>,
 }
@@ -147,6 +151,8 @@ impl Member {
             waits: None,
             silent: 0,
             owed: BTreeSet::new(),
+            away: false,
+            forgotten: false,
             postponed: BTreeMap::new(),
         }
     }

@@ -92,6 +92,8 @@ pub enum Fetched {
     Nothing,
     /// The member does not answer, or not this caller.
     Silent,
+    /// The member has not answered for so long that nobody waits for it any more.
+    Away,
 }
 
 /// Merges the watches of several members into one.
@@ -272,7 +274,9 @@ impl WatchMerge {
                 member.link = Link::Off;
             }
             if !member.due.iter().any(|said| matches!(said, Said::Held(_))) {
-                member.due.extend(member.owed.iter().cloned().map(Said::Held));
+                // Of who is away one question tells as much as all.
+                let asked = if member.away { 1 } else { usize::MAX };
+                member.due.extend(member.owed.iter().take(asked).cloned().map(Said::Held));
             }
         });
     }
@@ -440,15 +444,17 @@ impl WatchMerge {
         let keys = self.keys.of(index);
         let gone: Vec<_> = keys.iter().filter_map(|key| self.removal(index, key)).collect();
         self.at(index, |member| {
-            member.due = gone.into();
             // Nobody has to wait for what it has any more.
+            member.due.retain(|said| matches!(said, Said::Held(_)));
             member.due.extend(std::mem::take(&mut member.owed).into_iter().map(Said::Held));
+            member.due.extend(gone);
             // While it is taken out, whoever comes back has to see all of it again.
             member.version = 0;
             member.started = true;
             member.due.push_back(Said::Gone);
             member.waits = None;
             member.silent = 0;
+            (member.away, member.forgotten) = (false, false);
         });
     }
 

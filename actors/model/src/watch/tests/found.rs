@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::laws::Op::{
-    self, Answer, Compact, Cut, Delete, Fan, Guest, Put, Read, Resume, Retry, Silence, Touch,
+    self, Answer, Away, Compact, Cut, Delete, Fan, Guest, Put, Read, Resume, Retry, Silence, Touch,
 };
 use super::laws::{apply, settle};
 use super::world::{Client, World};
@@ -297,4 +297,167 @@ fn an_answer_is_older_than_a_list_that_came_after_the_question() {
             Read(2, 83),
         ],
     );
+}
+
+/// Osaka's copy is the one that is left.
+fn deleted_in_tokyo(osaka_says: Op) -> (World, Client) {
+    let mut world = World::new(None);
+    world.members[0].put("pod-0", &Value::Null);
+    world.members[1].put("pod-0", &Value::Null);
+    let mut client = Client::listed(&world);
+    for op in [Delete(0, 0), Read(0, 1000), Read(0, 1000), osaka_says, Answer] {
+        apply(&mut world, &mut client, op);
+    }
+    (world, client)
+}
+
+#[test]
+fn nobody_waits_for_a_member_that_is_away_and_what_it_has_is_told_when_it_is_back() {
+    let deleted = ("DELETED".to_owned(), "pod-0".to_owned());
+    let (world, mut client) = deleted_in_tokyo(Silence);
+    assert_eq!(client.events, []);
+    settle(&world, &mut client);
+    assert!(!client.events.contains(&deleted));
+    assert_eq!(client.store, world.truth().0);
+
+    let (world, mut client) = deleted_in_tokyo(Away);
+    assert_eq!(client.events, [deleted]);
+    assert!(client.store.is_empty());
+    settle(&world, &mut client);
+    assert_eq!(client.store, world.truth().0);
+    assert_eq!((client.store.len(), client.relists), (1, 0));
+}
+
+#[test]
+fn what_waits_for_a_silent_member_is_told_when_it_is_away() {
+    let (world, mut client) = deleted_in_tokyo(Silence);
+    assert!(client.retry(&world));
+    client.answer(&world, super::world::Answer::Away);
+    assert_eq!(client.events, [("DELETED".to_owned(), "pod-0".to_owned())]);
+}
+
+#[test]
+fn who_was_told_of_too_many_deletions_while_a_member_was_away_lists_when_it_is_back() {
+    let mut world = World::new(None);
+    let names: Vec<_> = (0..1001).map(|n| format!("many-{n}")).collect();
+    for member in &mut world.members[..2] {
+        for name in &names {
+            member.put(name, &Value::Null);
+        }
+    }
+    let mut client = Client::listed(&world);
+    for name in &names {
+        world.members[0].delete(name);
+    }
+    let mut again = true;
+    while again {
+        again = client.read(&world, 0, 1000);
+        // Osaka is away, nagoya has nothing.
+        again |= client.answer(&world, super::world::Answer::Away);
+        client.answer(&world, super::world::Answer::List);
+    }
+    assert!(client.store.is_empty());
+    settle(&world, &mut client);
+    assert_eq!((client.relists, &client.store), (1, &world.truth().0));
+}
+
+#[test]
+fn who_began_with_a_part_of_a_fold_comes_back_for_the_rest() {
+    let mut world = World::new(Some(FoldClass::Replicate));
+    let mut nobody = Client::fresh(&world);
+    apply(&mut world, &mut nobody, Fan(4));
+    let client = Client::listed(&world);
+    let joins = [Guest, Guest, Read(2, 1), Read(2, 276), Answer, Silence, Resume];
+    ends_with_the_truth(world, client, &joins);
+}
+
+#[test]
+fn what_waits_for_a_silent_one_is_told_though_another_left_and_came_back() {
+    let mut world = World::new(None);
+    world.members[1].put("alive", &Value::Null);
+    let client = Client::fresh(&world);
+    let ops = [
+        Put(0, 3),
+        Put(0, 0),
+        Put(0, 0),
+        Put(0, 0),
+        Read(0, 1),
+        Read(0, 1),
+        Delete(0, 3),
+        Put(0, 0),
+        Compact(0),
+        Compact(0),
+        Read(0, 27),
+        Read(0, 77),
+        Read(0, 216),
+        Read(0, 1),
+        Read(0, 1),
+        Read(0, 202),
+        Silence,
+        Retry,
+        Guest,
+        Answer,
+        Answer,
+        Guest,
+    ];
+    ends_with_the_truth(world, client, &ops);
+}
+
+#[test]
+fn a_copy_that_is_asked_for_in_the_name_of_one_who_left_is_told() {
+    let world = World::new(Some(FoldClass::Replicate));
+    let client = Client::listed(&world);
+    let ops = [
+        Fan(5),
+        Fan(4),
+        Guest,
+        Touch(1, 5),
+        Cut(0),
+        Guest,
+        Put(0, 0),
+        Cut(0),
+        Cut(0),
+        Cut(0),
+        Read(1, 1),
+        Touch(0, 4),
+        Read(1, 1),
+        Silence,
+        Silence,
+        Cut(0),
+        Guest,
+    ];
+    ends_with_the_truth(world, client, &ops);
+}
+
+#[test]
+fn what_waited_for_one_who_left_twice_is_told() {
+    let mut world = World::new(None);
+    world.members[1].put("alive", &Value::Null);
+    let client = Client::listed(&world);
+    let ops = [
+        Guest,
+        Guest,
+        Guest,
+        Put(2, 0),
+        Guest,
+        Put(1, 1),
+        Guest,
+        Delete(1, 1),
+        Guest,
+        Read(1, 1),
+        Put(0, 2),
+        Read(1, 1),
+        Answer,
+        Read(1, 1),
+        Silence,
+        Read(2, 1),
+        Read(2, 12),
+        Read(2, 184),
+        Answer,
+        Silence,
+        Guest,
+        Guest,
+        Guest,
+    ];
+    ends_with_the_truth(world, client, &ops);
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::world::{Client, World};
+use super::world::{Answer, Client, World};
 use crate::fold::FoldClass;
 
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +17,7 @@ pub(super) enum Op {
     Read(usize, usize),
     Answer,
     Silence,
+    Away,
     Retry,
     Resume,
     Guest,
@@ -34,6 +35,7 @@ fn op() -> impl Strategy<Value = Op> {
         12 => (member, 1..400_usize).prop_map(|(member, bytes)| Op::Read(member, bytes)),
         4 => Just(Op::Answer),
         1 => Just(Op::Silence),
+        1 => Just(Op::Away),
         1 => Just(Op::Retry),
         1 => Just(Op::Resume),
         1 => Just(Op::Guest),
@@ -70,9 +72,12 @@ pub(super) fn apply(world: &mut World, client: &mut Client, op: Op) {
         Op::Compact(member) => world.members[member].compact(),
         Op::Cut(member) => client.cut(world, member),
         Op::Read(member, bytes) => drop(client.read(world, member, bytes)),
-        Op::Answer => drop(client.answer(world, false)),
-        Op::Silence => drop(client.answer(world, true)),
+        Op::Answer => drop(client.answer(world, Answer::List)),
+        Op::Silence => drop(client.answer(world, Answer::Silent)),
+        Op::Away => drop(client.answer(world, Answer::Away)),
         Op::Retry => drop(client.retry(world)),
+        // What was told while a member was away is remembered by the watch alone.
+        Op::Resume if client.misses => {}
         Op::Resume => client.resume(world),
         Op::Guest => {
             world.guest = !world.guest;
@@ -86,7 +91,7 @@ pub(super) fn apply(world: &mut World, client: &mut Client, op: Op) {
 pub(super) fn settle(world: &World, client: &mut Client) {
     for _ in 0..10_000 {
         let moved = (0..3).any(|member| client.read(world, member, 1000));
-        if !client.answer(world, false) && !client.retry(world) && !moved {
+        if !client.answer(world, Answer::List) && !client.retry(world) && !moved {
             return;
         }
     }
@@ -137,6 +142,7 @@ proptest! {
                     world.members[member].delete("alive");
                     continue;
                 }
+                Op::Away => Op::Silence,
                 op => op,
             };
             apply(&mut world, &mut client, op);

@@ -37,6 +37,14 @@ pub(super) struct World {
     space: Arc<VersionSpace>,
 }
 
+/// What a member says to a question.
+#[derive(Clone, Copy)]
+pub(super) enum Answer {
+    List,
+    Silent,
+    Away,
+}
+
 /// A client with its watch.
 pub(super) struct Client {
     pub(super) store: HashMap<String, Value>,
@@ -48,6 +56,8 @@ pub(super) struct Client {
     links: Vec<Link>,
     /// What was asked for, with the answer of that moment.
     asked: Vec<(Fetch, Vec<u8>)>,
+    /// Whether it was told of deletions while a member was away.
+    pub(super) misses: bool,
     /// Whether members have come and gone.
     joined: bool,
     /// What the present watch has told, as it is.
@@ -199,6 +209,7 @@ impl Client {
             merge: merge(world, starts),
             links: NAMES.iter().map(|_| Link::Off).collect(),
             asked: Vec::new(),
+            misses: false,
             joined: false,
             told: HashMap::new(),
         }
@@ -217,6 +228,7 @@ impl Client {
         self.merge = merge(world, &seen);
         self.links.iter_mut().for_each(|link| *link = Link::Off);
         self.asked.clear();
+        self.misses = false;
         self.told.clear();
     }
 
@@ -239,6 +251,7 @@ impl Client {
             self.merge.retry(*member);
         }
         self.take(world);
+        self.misses &= !owing.is_empty();
         !owing.is_empty()
     }
 
@@ -264,13 +277,22 @@ impl Client {
     }
 
     /// Answers the oldest question about one name.
-    pub(super) fn answer(&mut self, world: &World, silent: bool) -> bool {
+    pub(super) fn answer(&mut self, world: &World, answer: Answer) -> bool {
         if self.asked.is_empty() {
             return false;
         }
         let (fetch, list) = self.asked.remove(0);
-        let answer = if silent { Fetched::Silent } else { Fetched::List(list.into()) };
-        self.merge.fetched(&fetch, answer).unwrap();
+        let answer = match answer {
+            Answer::List => Fetched::List(list.into()),
+            Answer::Silent => Fetched::Silent,
+            Answer::Away => {
+                self.misses = true;
+                Fetched::Away
+            }
+        };
+        if self.merge.fetched(&fetch, answer).is_err() {
+            self.relist(world);
+        }
         self.take(world);
         true
     }
