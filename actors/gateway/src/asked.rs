@@ -30,6 +30,7 @@ use crate::worker::Worker;
 const BODY_LIMIT: Duration = Duration::from_mins(1);
 
 /// One request of a known caller.
+#[derive(Clone)]
 pub(crate) struct Asked {
     pub(crate) worker: Rc<Worker>,
     pub(crate) table: Arc<RouteTable>,

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix_http::Method;
 use actix_http::header::{CONTENT_TYPE, RETRY_AFTER};
+use actix_http::{Method, StatusCode};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use tenbin_kernel::Slot;
@@ -28,6 +28,7 @@ use tokio::sync::oneshot;
 use tracing::info;
 
 use crate::asked::Asked;
+use crate::find::{self, Found};
 use crate::pass;
 use crate::respond::{self, Answered};
 
@@ -66,6 +67,20 @@ pub(crate) async fn replicate(asked: Asked, write: ReplicateWrite) -> Answered {
 
 /// Deletes one object in the members that have it.
 pub(crate) async fn delete(asked: Asked, object: Object) -> Answered {
+    let holder = find::last_holder(&asked, &object.collection, &object.name);
+    let holder = holder.and_then(|name| asked.table.fleet.get(name.as_str()).cloned());
+    let (path, look) = (object.path(), asked.clone());
+    let response = delete_found(asked, object).await?;
+    if let (StatusCode::NOT_FOUND, Some(holder)) = (response.status(), holder)
+        && let Found::Silent(fault) = find::look(&look, &holder, &path).await
+    {
+        // Who is told that there is none does not come again.
+        return Err(Status::new(Reason::ServiceUnavailable, fault.to_string()));
+    }
+    Ok(response)
+}
+
+async fn delete_found(asked: Asked, object: Object) -> Answered {
     let class = asked.table.rules.policy.class(&object.collection, Some(&object.name));
     let raw = raw_body(&asked)?;
     let encoding = Encoding::of(asked.header(&CONTENT_TYPE)).map_err(refused)?;

@@ -2,6 +2,7 @@
 //! member's death.
 
 use anyhow::Result;
+use serde_json::json;
 use tenbin_integration::{Daemon, Mode, Space, config_map};
 
 use super::{TABLE, daemon, filled, names, warnings};
@@ -55,6 +56,23 @@ fn an_object_of_a_dead_member_is_not_said_to_be_gone() -> Result<()> {
     let answer = client.send("DELETE", &other, None)?;
     assert_eq!(answer.status, 404);
     assert!(warnings(&answer).contains("osaka"), "{answer:?}");
+    Ok(())
+}
+
+/// Pods are deleted in every member that has them.
+#[test]
+fn a_pod_of_a_dead_member_is_not_deleted_as_if_there_were_none() -> Result<()> {
+    let space = filled("holder-pod", [0, 0, 0])?;
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "far"},
+        "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    space.create_in("osaka", "pods", &pod)?;
+    let daemon = daemon("holder-pod").start()?;
+    let (client, path) = (daemon.client()?, space.path("pods/far"));
+    client.get(&path)?.success()?;
+    daemon.shim("osaka")?.set(Mode::Refuse)?;
+    let answer = client.send("DELETE", &path, None)?;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.text().contains("osaka"), "{answer:?}");
     Ok(())
 }
 
