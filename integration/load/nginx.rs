@@ -65,6 +65,13 @@ impl Nginx {
     }
 }
 
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // Killed, it would leave its workers behind.
+        self.process.terminate(patience()).ok();
+    }
+}
+
 /// The one that the Makefile unpacked.
 fn program() -> PathBuf {
     tools::root().join("build/tools/nginx/usr/sbin/nginx")
