@@ -16,6 +16,7 @@
 //! | `pass`, `find` | one member's answer, passed through |
 //! | `lists`, `pump` | the members' lists, merged while they arrive |
 //! | `watch` | the members' watches, merged while they arrive |
+//! | `spare` | which dead members both can do without |
 //! | `read_one` | one object, folded where it is managed |
 //! | `write` | users' writes, handed to the writes crate |
 //! | `upgrade` | requests that leave HTTP: exec, attach, port-forward |
@@ -43,6 +44,7 @@ mod read_one;
 mod respond;
 pub mod router;
 mod serving;
+mod spare;
 pub mod tls;
 mod tokens;
 mod upgrade;

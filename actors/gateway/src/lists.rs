@@ -32,6 +32,7 @@ use crate::find;
 use crate::involved::Involved;
 use crate::pump::{Begun, Pump, PumpError};
 use crate::respond::{self, Answered};
+use crate::spare::Spare;
 
 /// What kubectl says of itself with every request (KEP-859).
 const KUBECTL: HeaderName = HeaderName::from_static("kubectl-command");
@@ -44,10 +45,7 @@ struct Plan {
     include_object: IncludeObject,
     fold: Option<FoldClass>,
     unfolded: bool,
-    /// Whether an answer may come without dead members.
-    partial: bool,
-    /// The member without which there is no answer nevertheless: it has the one object.
-    needed: Option<ClusterName>,
+    spare: Spare,
     /// Which part of the list is asked for; `None` is the whole list.
     page: Option<Page>,
     involved: Involved,
@@ -84,7 +82,7 @@ pub(crate) async fn list(asked: Asked, collection: &Collection, class: WriteClas
         match pump.begin(if zips { zip::THRESHOLD } else { 1 }).await {
             Ok(begun) => return Ok(answer(begun, pump, zips, &warnings)),
             Err(PumpError::Member(index, fault))
-                if lost.is_empty() && plan.spares(fault.member()) =>
+                if lost.is_empty() && plan.spare.has(fault.member()) =>
             {
                 lost.push((index, fault.to_string()));
             }
@@ -111,18 +109,15 @@ impl Plan {
         let (accepted, include_object) = asked.form(&mut query)?;
         let fold = class.fold();
         let name = query.field_selector().and_then(single_name);
-        let unmanaged = name.as_ref().filter(|_| fold.is_none());
-        let needed = unmanaged.and_then(|name| find::last_holder(asked, collection, name));
-        let one = needed.is_some() || name.is_some() && fold.is_some();
         // kube-rs and others fill their caches with pages of no version; kubectl shows a person pages.
         let pages = query.limit()?.is_some() && asked.header(&KUBECTL).is_none();
         let fills = query.resource_version().is_some() || pages;
-        let for_caches = fills && !accepted.is_table() && !one;
-        let partial = asked.table.rules.partial.allows(!for_caches);
-        let members = asked.table.fleet.members().iter();
-        let space = &asked.table.fleet.space;
+        let fills = fills && !accepted.is_table();
+        let spare = Spare::new(asked, collection, name.as_deref(), fold, fills);
+        let fleet = &asked.table.fleet;
+        let members = fleet.members().iter();
         let members = members
-            .filter(|it| filter.admits(&it.name) && !leaves_out(&query, space, &it.name))
+            .filter(|it| filter.admits(&it.name) && !leaves_out(&query, &fleet.space, &it.name))
             .cloned()
             .collect();
         let unfolded = filter.is_unfolding();
@@ -134,8 +129,7 @@ impl Plan {
             include_object,
             fold,
             unfolded,
-            partial,
-            needed,
+            spare,
             page: None,
             involved: Involved::default(),
         })
@@ -169,7 +163,7 @@ impl Plan {
             let of = |turn: &Turn| self.members.iter().find(|it| it.name == *turn.member());
             self.members = page.turns().iter().filter_map(of).cloned().collect();
             // To whoever has the pages before it, a shorter list would say that objects are gone.
-            self.partial = false;
+            self.spare = Spare::none();
             self.page = Some(page);
             return Ok(());
         }
@@ -182,11 +176,6 @@ impl Plan {
             Some(_) | None => drop_limit(&mut self.query),
         }
         Ok(())
-    }
-
-    /// Whether there is an answer without a member that is dead.
-    fn spares(&self, member: &ClusterName) -> bool {
-        self.partial && self.needed.as_ref() != Some(member)
     }
 
     /// Whether pages came before this answer.
@@ -221,7 +210,7 @@ impl Plan {
                 }
                 // Where nobody else answers a person reads it at once: kubectl would retry for 50 s.
                 Reply::Dead(reason)
-                    if self.members.get(index).is_some_and(|it| self.spares(&it.name)) =>
+                    if self.members.get(index).is_some_and(|it| self.spare.has(&it.name)) =>
                 {
                     warnings.push(reason.clone());
                     Status::new(Reason::ServiceUnavailable, reason)

@@ -69,10 +69,10 @@ pub(crate) async fn replicate(asked: Asked, write: ReplicateWrite) -> Answered {
 pub(crate) async fn delete(asked: Asked, object: Object) -> Answered {
     let holder = find::last_holder(&asked, &object.collection, &object.name);
     let holder = holder.and_then(|name| asked.table.fleet.get(name.as_str()).cloned());
-    let (path, look) = (object.path(), asked.clone());
+    let (path, again) = (object.path(), holder.map(|holder| (holder, asked.clone())));
     let response = delete_found(asked, object).await?;
-    if let (StatusCode::NOT_FOUND, Some(holder)) = (response.status(), holder)
-        && let Found::Silent(fault) = find::look(&look, &holder, &path).await
+    if let (StatusCode::NOT_FOUND, Some((holder, asked))) = (response.status(), again)
+        && let Found::Silent(fault) = find::look(&asked, &holder, &path).await
     {
         // Who is told that there is none does not come again.
         return Err(Status::new(Reason::ServiceUnavailable, fault.to_string()));

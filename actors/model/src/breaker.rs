@@ -1,8 +1,8 @@
 //! Whether a member may be asked now.
 //!
 //! The breaker opens when a `/livez` on a fresh connection fails, for which a request asks that
-//! could not be sent or heard nothing (`reads.md`), and closes on any answer. While it is open nothing is sent but a probe
-//! at growing intervals. Times are durations since the daemon's start.
+//! could not be sent or heard nothing (`reads.md`), and closes on any answer. While it is open
+//! nothing is sent but a probe at growing intervals. Times are durations since the daemon's start.
 
 use std::time::Duration;
 

@@ -19,6 +19,7 @@ use tenbin_model::watch::{Fetch, Next, Start, WatchOptions};
 
 use crate::asked::{Asked, target};
 use crate::involved::Involved;
+use crate::spare::Spare;
 use crate::{find, serving};
 
 /// The shortest time after which a watch without a limit ends, as an API server has it.
@@ -27,7 +28,6 @@ const SHORTEST: Duration = Duration::from_mins(30);
 const LONGEST: Duration = Duration::from_hours(24);
 
 /// What is asked of the members, and what the answer looks like.
-#[expect(clippy::struct_excessive_bools, reason = "wishes that do not depend on each other")]
 pub(crate) struct Plan {
     collection: Collection,
     /// What all members are asked for: selectors, and what rows carry.
@@ -43,10 +43,7 @@ pub(crate) struct Plan {
     include_object: IncludeObject,
     bookmarks: bool,
     initial_end: bool,
-    /// Whether what exists may be told without dead members.
-    partial: bool,
-    /// The member without which there is no answer nevertheless.
-    needed: Option<ClusterName>,
+    pub(crate) spare: Spare,
     /// After what time the watch ends.
     pub(crate) limit: Duration,
 }
@@ -82,11 +79,7 @@ impl Plan {
             // The deprecated prefix has the name in its path.
             query.set("fieldSelector", narrowed_to(None, name));
         }
-        // One object is told from the members that live, as in lists.
-        let unmanaged = name.filter(|_| class.fold().is_none());
-        let needed = unmanaged.and_then(|name| find::last_holder(asked, &collection, name));
-        let one = needed.is_some() || name.is_some() && unmanaged.is_none();
-        let partial = asked.table.rules.partial.allows(initial != Some(true) || one);
+        let spare = Spare::new(asked, &collection, name, class.fold(), initial == Some(true));
         Ok(Self {
             collection,
             query,
@@ -99,15 +92,9 @@ impl Plan {
             include_object,
             bookmarks,
             initial_end: initial == Some(true) && bookmarks,
-            partial,
-            needed,
+            spare,
             limit,
         })
-    }
-
-    /// Whether there is an answer without a member that is dead.
-    pub(crate) fn spares(&self, member: &ClusterName) -> bool {
-        self.partial && self.needed.as_ref() != Some(member)
     }
 
     /// Whether copies are shown one by one.

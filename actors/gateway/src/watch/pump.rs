@@ -317,7 +317,7 @@ impl Pump {
     }
 
     fn spares(&self, index: usize) -> bool {
-        self.merge.members().get(index).is_some_and(|member| self.plan.spares(member))
+        self.merge.members().get(index).is_some_and(|member| self.plan.spare.has(member))
     }
 
     fn ask(&mut self, index: usize, next: Next) {
